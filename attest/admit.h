@@ -1,0 +1,60 @@
+// From an attestation's bytes to a statement that may be believed: what the collector does on
+// arrival and the auditor again from the log. OpenSSL side only: it judges certificates.
+#pragma once
+
+#include "attest/crypto.h"
+#include "attest/rules.h"
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace tally {
+
+// The fleet's root: the CA certificate(s) that host signing certificates must chain to.
+class FleetRoot {
+public:
+    static Result<FleetRoot> from_pem(const std::string &pem);
+
+    struct Signer {
+        VerifyingKey key;
+        std::vector<std::string> hosts; // dNSName SANs
+    };
+    // Checks a signing certificate (DER): chains to the root, valid at `wall_ns` (not now: an old
+    // statement stays good), keyUsage digitalSignature, and the statement-signing EKU below, so
+    // that a TLS key cannot sign statements.
+    Result<Signer> check(ByteView certificate, uint64_t wall_ns) const;
+
+    FleetRoot(FleetRoot &&) noexcept;
+    FleetRoot &operator=(FleetRoot &&) noexcept;
+    ~FleetRoot();
+
+private:
+    struct Impl;
+    explicit FleetRoot(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// id-kp for signing tallystick statements: 2.25.<UUID>, an arc that needs no registration (X.667).
+inline constexpr const char *kStatementSigningOid =
+    "2.25.178307330326388478625988293987992111";
+
+// Everything about one attestation that does not depend on its predecessors but the signing key.
+struct Opened {
+    pb::Statement statement;
+    Digest digest{};   // SHA-256 of the attestation
+    Bytes signing_key; // SPKI of the key whose signature was verified
+};
+
+// Parses and verifies: envelope, statement (unknown fields refused), certificate if it brings one,
+// signature by that certificate's key or by `known_key`, check_statement. `known_key` is
+// ChainHead::signing_key, empty before the first statement. A certificate with another key than
+// `known_key` is refused: keys rotate by a statement signed with the old key.
+std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView known_key,
+                                              const FleetRoot &root);
+
+// open_attestation, check_follows, advance. On a breach `head` is as it was.
+std::variant<Opened, Breach> admit(ChainHead &head, ByteView attestation, const FleetRoot &root);
+
+} // namespace tally

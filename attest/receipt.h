@@ -1,0 +1,16 @@
+// The host's check of a receipt, before the spool lets go: the attestation's leaf hash, its
+// inclusion proof, and the checkpoint's signature.
+#pragma once
+
+#include "attest/checkpoint.h"
+#include "attest/ledger.pb.h"
+
+namespace tally {
+
+namespace pb = tallystick::v1;
+
+// The verified checkpoint, or an error that says which step failed.
+Result<Checkpoint> check_receipt(const pb::Receipt &receipt, const Digest &leaf,
+                                 const std::vector<NoteKey> &keys);
+
+} // namespace tally

@@ -1,0 +1,56 @@
+// The rules of evidence: what every statement must satisfy by itself, and after the one before it.
+// The agent holds its own statements to them before it signs, the collector before it appends, the
+// auditor again, from the log alone. All three run this code.
+#pragma once
+
+#include "attest/crypto.h"
+#include "attest/ledger.pb.h"
+#include "attest/statement.pb.h"
+
+#include <optional>
+#include <set>
+#include <string>
+
+namespace tally {
+
+namespace pb = tallystick::v1;
+
+struct Breach {
+    pb::Refusal::Code code;
+    std::string reason; // one line
+};
+
+// Rules on one statement alone:
+//   host name, 16-byte boot id, sequence >= 1, 32-byte previous (none at 1), part < parts
+//   window: begin < end on CLOCK_BOOTTIME, and the wall clock's end not before its begin
+//   inventory: distinct indices; usage: workload in range, one row per (workload, device)
+//   held <= window; nothing held without an open, found or already open file
+//   recording: a rung is named
+std::optional<Breach> check_statement(const pb::Statement &statement);
+
+// Where a host's chain stands: all that is needed to judge its next statement.
+struct ChainHead {
+    std::string host;
+    uint64_t sequence = 0; // 0: no statement yet
+    Digest digest{};       // SHA-256 of the attestation at `sequence`
+    std::string boot_id;
+    uint64_t begin_boottime_ns = 0;
+    uint64_t end_boottime_ns = 0;
+    uint64_t end_wall_ns = 0;
+    uint32_t part = 0;
+    uint32_t parts = 1;
+    std::set<uint32_t> devices; // indices of the last inventory
+    Bytes signing_key;          // SPKI DER
+};
+
+// Rules on a statement after `head`, which must have passed check_statement:
+//   same host; sequence one up (below: replayed, above: skipped); previous names the head's bytes
+//   parts of one window follow each other and share it; else, on the same boot, the window begins
+//   where the last ended; on another boot, the wall clock does not matter here (it is a finding)
+//   the first statement of a chain and of a boot brings the inventory; usage names known devices
+std::optional<Breach> check_follows(const ChainHead &head, const pb::Statement &statement);
+
+// The head after a statement that passed both, whose attestation bytes hash to `digest`.
+void advance(ChainHead &head, const pb::Statement &statement, const Digest &digest);
+
+} // namespace tally
