@@ -1,0 +1,169 @@
+# Tallystick. `make help` lists what there is; README.md says why.
+#
+# One makefile, no recursion: every object knows its headers (-MMD), every generated file lies in
+# build/. Which object goes into which program is the "Programs" section and nowhere else.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+VERSION := 0.1.0
+
+# ---- Where things go, and how they are compiled ----
+
+SANITIZE ?= 0
+ifeq ($(SANITIZE),1)
+B := build/sanitize
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+B := build
+SANITIZERS :=
+endif
+GEN := build/gen
+
+CXX := g++
+CLANG := clang
+CXXFLAGS := -std=c++20 -O2 -g -Wall -Wextra -Werror -fPIE -fstack-protector-strong $(SANITIZERS)
+CPPFLAGS := -I. -isystem $(GEN) -DTALLYSTICK_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=2
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id=sha1 $(SANITIZERS)
+
+# Asked when first needed, not when the makefile is read: on a fresh machine the packages that
+# answer are installed by this makefile.
+pkg = $(shell pkg-config $(1))
+
+AGENT_LIBS = $(call pkg,--libs libbpf protobuf-lite libnghttp2) -lmbedtls -lmbedx509 -lmbedcrypto
+CENTRAL_LIBS = $(call pkg,--libs protobuf-lite openssl)
+COLLECTOR_LIBS = $(call pkg,--libs grpc++ openssl) -lprotobuf-lite -lsoci_core -lsoci_sqlite3
+TEST_LIBS = $(call pkg,--libs gtest)
+
+objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
+
+# ---- Programs ----
+
+PROTO := attest/statement attest/envelope attest/ledger
+PROTO_OBJ := $(PROTO:%=$(B)/obj/gen/%.pb.o)
+GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
+
+BASE := $(call objects,$(wildcard base/*.cc))
+# attest/ is shared but for the two sides of the crypto seam; certificates are judged centrally.
+ATTEST := $(call objects,$(filter-out attest/crypto_%.cc attest/admit.cc,$(wildcard attest/*.cc))) $(PROTO_OBJ)
+ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
+ATTEST_CENTRAL := $(ATTEST) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
+AGENT := $(BASE) $(ATTEST_AGENT) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc)))
+COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
+AUDIT := $(BASE) $(ATTEST_CENTRAL) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
+
+PROGRAMS := $(B)/tallyd $(B)/tally-collector $(B)/tally
+
+all: $(PROGRAMS) ## Build tallyd, tally-collector and tally into build/
+
+$(B)/tallyd: $(AGENT) $(B)/obj/agent/main.o
+	$(CXX) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+$(B)/tally-collector: $(COLLECTOR) $(B)/obj/collector/main.o
+	$(CXX) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS)
+$(B)/tally: $(AUDIT) $(B)/obj/audit/main.o
+	$(CXX) $(LDFLAGS) -o $@ $^ $(CENTRAL_LIBS)
+
+# ---- Generated: protobuf, gRPC, vmlinux.h, BPF skeletons ----
+
+$(GEN)/%.pb.cc $(GEN)/%.pb.h: %.proto | $(GEN)/deps.stamp
+	protoc -I. --cpp_out=lite:$(GEN) $<
+$(GEN)/%.grpc.pb.cc $(GEN)/%.grpc.pb.h: %.proto | $(GEN)/deps.stamp
+	protoc -I. --grpc_out=$(GEN) --plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) $<
+
+BTF ?= /sys/kernel/btf/vmlinux
+$(GEN)/vmlinux.h: | $(GEN)/deps.stamp
+	bpftool btf dump file $(BTF) format c > $@
+
+BPF := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.skel.h)
+
+$(GEN)/bpf/%.bpf.o: bpf/%.bpf.c $(GEN)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 \
+	    -I. -isystem $(GEN) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(GEN)/bpf/%.skel.h: $(GEN)/bpf/%.bpf.o
+	bpftool gen skeleton $< name $*_bpf > $@
+
+GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETONS)
+generate: $(GENERATED_HEADERS)
+
+$(B)/obj/gen/%.o: $(GEN)/%.cc | $(GENERATED_HEADERS)
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -w $(CPPFLAGS) -I$(GEN) -MMD -MP -c $< -o $@
+$(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+# ---- Tests ----
+
+test_objects = $(call objects,$(wildcard tests/unit/$(1)/*.cc tests/unit/support/*.cc))
+
+UNIT_TESTS := $(addprefix $(B)/tests/unit-,base attest-mbedtls attest-openssl agent collector audit)
+$(B)/tests/unit-base: $(call test_objects,base) $(BASE)
+$(B)/tests/unit-attest-mbedtls: $(filter-out %_openssl_test.o,$(call test_objects,attest)) $(BASE) $(ATTEST_AGENT)
+$(B)/tests/unit-attest-openssl: $(call test_objects,attest) $(BASE) $(ATTEST_CENTRAL)
+$(B)/tests/unit-agent: $(call test_objects,agent) $(AGENT) $(GRPC_OBJ)
+$(B)/tests/unit-collector: $(call test_objects,collector) $(COLLECTOR)
+$(B)/tests/unit-audit: $(call test_objects,audit) $(AUDIT)
+$(B)/tests/unit-attest-mbedtls $(B)/tests/unit-base: LIBS = $(AGENT_LIBS)
+$(B)/tests/unit-attest-openssl $(B)/tests/unit-audit: LIBS = $(CENTRAL_LIBS)
+$(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS)
+$(B)/tests/unit-collector: LIBS = $(COLLECTOR_LIBS)
+
+# Signs and verifies with one side of the seam, so that each side can be held against the other.
+SEAM_TOOLS := $(B)/tests/seam-mbedtls $(B)/tests/seam-openssl
+$(B)/tests/seam-mbedtls: $(B)/obj/tests/tools/seam.o $(BASE) $(ATTEST_AGENT)
+$(B)/tests/seam-openssl: $(B)/obj/tests/tools/seam.o $(BASE) $(ATTEST_CENTRAL)
+$(B)/tests/seam-mbedtls: LIBS = $(AGENT_LIBS)
+$(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
+
+SYSTEM_TESTS := $(B)/tests/system
+$(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc)) $(call objects,$(wildcard tests/unit/support/*.cc)) $(BASE) $(ATTEST_CENTRAL)
+$(B)/tests/system: LIBS = $(CENTRAL_LIBS)
+
+$(UNIT_TESTS) $(SYSTEM_TESTS) $(SEAM_TOOLS):
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+test-unit: $(UNIT_TESTS) $(SEAM_TOOLS) $(PROGRAMS) ## The rules of evidence and every room by itself; no root needed
+	tests/run $(UNIT_TESTS)
+test-system: $(SYSTEM_TESTS) $(PROGRAMS) ## Real BPF on this kernel, real TLS, real programs; needs root
+	tests/run $(SYSTEM_TESTS)
+test: $(UNIT_TESTS) $(SEAM_TOOLS) $(SYSTEM_TESTS) $(PROGRAMS) ## Everything that .ci/run checks but the demo
+	tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
+
+demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified report; needs root
+	tests/demo
+
+# ---- House keeping ----
+
+CC_FILES = $(wildcard base/*.cc attest/*.cc agent/*.cc collector/*.cc audit/*.cc tests/*/*.cc tests/*/*/*.cc)
+FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h collector/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
+
+deps: ## Install the Debian packages that are missing (config/packages.txt)
+	config/install-packages config/packages.txt
+$(GEN)/deps.stamp: config/packages.txt
+	@mkdir -p $(@D)/attest $(@D)/bpf
+	config/install-packages config/packages.txt
+	@touch $@
+
+format: ## Rewrite all sources in the house format
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run --Werror $(FORMATTED)
+lint: $(GENERATED_HEADERS) format-check ## clang-format and clang-tidy, warnings as errors
+	printf '%s\n' $(CC_FILES) | xargs -P 2 -n 1 clang-tidy --quiet -- -std=c++20 $(CPPFLAGS)
+
+clean: ## Remove build/
+	rm -rf build
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
+
+.PHONY: all generate test test-unit test-system demo deps format format-check lint clean help
+.SECONDARY:
+
+-include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)
