@@ -81,7 +81,7 @@ SKELETONS := $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.skel.h)
 
 $(GEN)/bpf/%.bpf.o: bpf/%.bpf.c $(GEN)/vmlinux.h
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 \
+	$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_x86 \
 	    -I. -isystem $(GEN) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 $(GEN)/bpf/%.skel.h: $(GEN)/bpf/%.bpf.o
 	bpftool gen skeleton $< name $*_bpf > $@
