@@ -1,0 +1,44 @@
+#include "agent/cgroups.h"
+
+#include "agent/detached_mount.h"
+
+#include <climits>
+#include <cstring>
+#include <fcntl.h>
+
+namespace tally {
+
+Result<Cgroups> Cgroups::open() {
+    auto mount = mount_detached("cgroup2");
+    if (!mount)
+        return mount.error();
+    // open_by_handle_at(2) wants a descriptor that is really open; fsmount's is a bare path.
+    Fd root(openat(mount->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root)
+        return errno_error("open the cgroup v2 hierarchy");
+    return Cgroups(std::move(root));
+}
+
+std::string Cgroups::path(uint64_t cgroup_id) const {
+    constexpr int kFileIdKernfs = 0xfe; // FILEID_KERNFS, include/linux/exportfs.h
+    struct {
+        file_handle header;
+        uint64_t id;
+    } handle = {};
+    handle.header.handle_bytes = sizeof(handle.id);
+    handle.header.handle_type = kFileIdKernfs;
+    std::memcpy(handle.header.f_handle, &cgroup_id, sizeof(cgroup_id));
+    Fd directory(open_by_handle_at(root_.get(), &handle.header, O_PATH | O_CLOEXEC));
+    if (!directory)
+        return {};
+    char name[PATH_MAX];
+    std::string link = "/proc/self/fd/" + std::to_string(directory.get());
+    ssize_t length = readlink(link.c_str(), name, sizeof(name));
+    if (length <= 0)
+        return {};
+    std::string path(name, static_cast<size_t>(length));
+    // A directory removed after it was opened: what is left of its name would mislead.
+    return path.ends_with(" (deleted)") || path.ends_with("//deleted") ? std::string() : path;
+}
+
+} // namespace tally

@@ -1,0 +1,26 @@
+// From a workload's number to the cgroup path that names it.
+#pragma once
+
+#include "base/fd.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+
+namespace tally {
+
+class Cgroups {
+public:
+    static Result<Cgroups> open();
+
+    // The path below the v2 hierarchy's root, such as "/machine.slice/vm-7.scope"; empty if the
+    // cgroup is gone. A cgroup v2 id is the kernfs file handle of its directory
+    // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched.
+    std::string path(uint64_t cgroup_id) const;
+
+private:
+    explicit Cgroups(Fd root) : root_(std::move(root)) {}
+    Fd root_;
+};
+
+} // namespace tally

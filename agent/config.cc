@@ -1,0 +1,111 @@
+#include "agent/config.h"
+
+#include "base/durable.h"
+#include "base/toml.h"
+
+#include <unistd.h>
+
+namespace tally {
+
+namespace {
+
+std::string machine_name() {
+    char name[256] = {};
+    if (gethostname(name, sizeof(name) - 1) != 0)
+        return {};
+    return name;
+}
+
+Status read_signing(TomlTable &table, Config &config) {
+    table.required("key").string("key", config.signing_key);
+    table.required("certificate").string("certificate", config.signing_certificate);
+    return table.finish();
+}
+
+Status read_collector(TomlTable &table, Config &config) {
+    table.required("address").string("address", config.collector_address);
+    table.string("name", config.collector_name);
+    table.required("ca").string("ca", config.fleet_ca);
+    table.required("certificate").string("certificate", config.tls_certificate);
+    table.required("key").string("key", config.tls_key);
+    table.required("log_keys").string("log_keys", config.log_keys);
+    TALLY_TRY(table.finish());
+    size_t colon = config.collector_address.rfind(':');
+    if (colon == std::string::npos || colon == 0 ||
+        colon + 1 == config.collector_address.size())
+        return table.error("address", "must be HOST:PORT");
+    if (config.collector_name.empty())
+        config.collector_name = config.collector_address.substr(0, colon);
+    return ok();
+}
+
+Status read_recording(TomlTable &table, Config &config) {
+    std::string hooks = "auto";
+    int64_t usage = config.recorder.usage_capacity;
+    int64_t holders = config.recorder.holder_capacity;
+    table.string("hooks", hooks);
+    table.integer("scan_seconds", config.scan_seconds, 1, 60);
+    table.integer("usage_entries", usage, 16, 1'000'000);
+    table.integer("holder_entries", holders, 16, 1'000'000);
+    TALLY_TRY(table.finish());
+    auto rung = parse_rung(hooks);
+    if (!rung)
+        return table.error("hooks", rung.error().message);
+    config.recorder = {*rung, static_cast<uint32_t>(usage), static_cast<uint32_t>(holders)};
+    return ok();
+}
+
+Status read_device(TomlTable &table, Config &config) {
+    ConfiguredDevice device;
+    table.required("name").string("name", device.name);
+    table.required("node").string("node", device.node);
+    TALLY_TRY(table.finish());
+    if (device.name.empty() || device.name.size() > 64 || printable(device.name) != device.name)
+        return table.error("name", "must be 1 to 64 printable characters");
+    if (!device.node.starts_with('/'))
+        return table.error("node", "must be a path such as /dev/NAME");
+    config.devices.push_back(std::move(device));
+    return ok();
+}
+
+} // namespace
+
+Result<std::optional<pb::Rung>> parse_rung(const std::string &name) {
+    if (name == "auto")
+        return std::optional<pb::Rung>();
+    if (name == "traced")
+        return std::optional(pb::RUNG_TRACED);
+    if (name == "scanned")
+        return std::optional(pb::RUNG_SCANNED);
+    return Error{"\"" + printable(name) + "\" must be auto, traced or scanned"};
+}
+
+Result<Config> load_config(const std::string &path) {
+    auto contents = read_file(path);
+    if (!contents)
+        return contents.error();
+    auto root = TomlTable::load(path);
+    if (!root)
+        return root.error();
+    Config config;
+    config.digest = sha256(*contents);
+    config.host = machine_name();
+    root->string("host", config.host);
+    root->string("state_directory", config.state_directory);
+    root->string("tenants_directory", config.tenants_directory);
+    root->integer("window_seconds", config.window_seconds, 1, 3600);
+    root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
+    root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
+    root->required("signing").table(
+        "signing", [&](TomlTable &table) { return read_signing(table, config); });
+    root->required("collector").table("collector", [&](TomlTable &table) {
+        return read_collector(table, config);
+    });
+    root->tables("device", [&](TomlTable &table) { return read_device(table, config); });
+    TALLY_TRY(root->finish());
+    if (config.host.empty() || config.host.size() > 253 || printable(config.host) != config.host)
+        return root->error("host", "must be the DNS name in the host's certificates");
+    return config;
+}
+
+} // namespace tally

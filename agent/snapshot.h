@@ -1,0 +1,42 @@
+// What the recorder saw, as plain values. Everything after this seam is a function of snapshots, so
+// it tests without root.
+#pragma once
+
+#include "agent/clock.h"
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace tally {
+
+struct UsageKey {
+    uint64_t workload = 0; // cgroup v2 id
+    uint32_t device = 0;   // device index
+    auto operator<=>(const UsageKey &) const = default;
+};
+
+// Totals since recording began, as of Snapshot::at; they only grow. A key that leaves a snapshot
+// starts from zero if it comes back.
+struct UsageTotals {
+    uint64_t held_ns = 0;
+    uint64_t opens = 0;
+    uint64_t found = 0;
+    uint64_t releases = 0;
+    uint64_t open_files = 0; // now, not a total
+    bool operator==(const UsageTotals &) const = default;
+};
+
+struct Snapshot {
+    Instant at; // read in the same pass as the totals
+    std::map<UsageKey, UsageTotals> usage;
+    std::map<std::string, uint64_t> losses; // place -> total; a place without loss is left out
+    uint64_t scans = 0;                     // total
+    uint64_t longest_scan_gap_ns = 0;       // since the snapshot before
+    uint32_t usage_capacity = 0;
+    uint32_t holders = 0;
+    uint32_t holder_capacity = 0;
+};
+
+} // namespace tally

@@ -1,0 +1,18 @@
+#include "agent/workloads.h"
+
+namespace tally {
+
+const Workload &Workloads::name(uint64_t cgroup_id) {
+    auto [entry, fresh] = known_.try_emplace(cgroup_id);
+    if (fresh) {
+        entry->second.cgroup_path = cgroups_.path(cgroup_id);
+        entry->second.tenant = tenants_.of(entry->second.cgroup_path);
+    }
+    return entry->second;
+}
+
+void Workloads::keep_only(const std::set<uint64_t> &in_use) {
+    std::erase_if(known_, [&](const auto &entry) { return !in_use.contains(entry.first); });
+}
+
+} // namespace tally

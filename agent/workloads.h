@@ -1,0 +1,37 @@
+// What the agent knows of each workload in use: its cgroup path, read while it is there, and the
+// tenant who answers for it.
+#pragma once
+
+#include "agent/cgroups.h"
+#include "agent/tenants.h"
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+namespace tally {
+
+struct Workload {
+    std::string cgroup_path; // empty: it was gone before it could be read
+    Tenant tenant;
+};
+
+class Workloads {
+public:
+    Workloads(Cgroups cgroups, Tenants tenants)
+        : cgroups_(std::move(cgroups)), tenants_(std::move(tenants)) {}
+
+    // Called when a hold begins and again when a window is cut; reads the path once.
+    const Workload &name(uint64_t cgroup_id);
+    // Forgets all but those still in use.
+    void keep_only(const std::set<uint64_t> &in_use);
+    const Tenants &tenants() const { return tenants_; }
+
+private:
+    Cgroups cgroups_;
+    Tenants tenants_;
+    std::map<uint64_t, Workload> known_;
+};
+
+} // namespace tally
