@@ -81,14 +81,14 @@ Result<std::optional<pb::Rung>> parse_rung(const std::string &name) {
 }
 
 Result<Config> load_config(const std::string &path) {
-    auto contents = read_file(path);
+    auto contents = read_text(path);
     if (!contents)
         return contents.error();
-    auto root = TomlTable::load(path);
+    auto root = TomlTable::parse(*contents, path);
     if (!root)
         return root.error();
     Config config;
-    config.digest = sha256(*contents);
+    config.digest = sha256(view(*contents));
     config.host = machine_name();
     root->string("host", config.host);
     root->string("state_directory", config.state_directory);

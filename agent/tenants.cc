@@ -35,11 +35,11 @@ Result<Tenants> Tenants::load(const std::string &directory) {
 
     Sha256 digest;
     for (const std::string &file : files) {
-        auto contents = read_file(file);
+        auto contents = read_text(file);
         if (!contents)
             return contents.error();
-        digest.update(*contents);
-        auto root = TomlTable::load(file);
+        digest.update(view(*contents));
+        auto root = TomlTable::parse(*contents, file);
         if (!root)
             return root.error();
         root->tables("tenant", [&](TomlTable &table) -> Status {

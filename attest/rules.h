@@ -25,7 +25,7 @@ struct Breach {
 //   window: begin < end on CLOCK_BOOTTIME, and the wall clock's end not before its begin
 //   inventory: distinct indices; usage: workload in range, one row per (workload, device)
 //   held <= window; nothing held without an open, found or already open file
-//   recording: a rung is named
+//   recording: a rung is named, and the time since when it records is before the window's end
 std::optional<Breach> check_statement(const pb::Statement &statement);
 
 // Where a host's chain stands: all that is needed to judge its next statement.

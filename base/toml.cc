@@ -41,7 +41,11 @@ Result<TomlTable> TomlTable::load(const std::string &path) {
     auto contents = read_text(path);
     if (!contents)
         return contents.error();
-    toml::parse_result parsed = toml::parse(*contents, path);
+    return parse(*contents, path);
+}
+
+Result<TomlTable> TomlTable::parse(const std::string &contents, const std::string &path) {
+    toml::parse_result parsed = toml::parse(contents, path);
     if (!parsed) {
         const toml::parse_error &error = parsed.error();
         return Error{path + ":" + std::to_string(error.source().begin.line) + ":" +

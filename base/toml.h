@@ -14,7 +14,8 @@ namespace tally {
 
 class TomlTable {
 public:
-    // Parses the file; the error carries line and column.
+    // Parses a file's contents; `path` is for messages. The error carries line and column.
+    static Result<TomlTable> parse(const std::string &contents, const std::string &path);
     static Result<TomlTable> load(const std::string &path);
 
     // Each reader leaves `out` as it was if the key is absent. The first error is kept; finish()

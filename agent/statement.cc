@@ -1,0 +1,149 @@
+#include "agent/statement.h"
+
+#include "attest/dsse.h"
+
+namespace tally {
+
+namespace {
+
+// What one part may hold before the next is begun: room for a row more, the chain's fields and the
+// envelope stays below kMaxAttestation.
+constexpr size_t kPartBudget = kMaxAttestation - 8192;
+
+void add_devices(pb::Inventory &inventory, const std::map<uint32_t, Device> &devices) {
+    for (const auto &[index, device] : devices) {
+        pb::Device &out = *inventory.add_devices();
+        out.set_index(index);
+        out.set_id(device.id);
+        out.set_model(device.model);
+        for (const std::string &address : device.pci_addresses)
+            out.add_pci_addresses(address);
+        out.set_pci_id(device.pci_id);
+        out.set_uuid(device.uuid);
+        out.set_configured(device.configured);
+        for (const DeviceNode &node : device.nodes) {
+            pb::Node &to = *out.add_nodes();
+            to.set_path(node.path);
+            to.set_major(node.major);
+            to.set_minor(node.minor);
+        }
+    }
+}
+
+void introduce(pb::Statement &statement, const Introduction &introduction) {
+    add_devices(*statement.mutable_inventory(), introduction.devices);
+    *statement.mutable_agent() = introduction.agent;
+    statement.set_certificate(introduction.certificate.data(), introduction.certificate.size());
+    for (const HookState &hook : introduction.hooks) {
+        pb::Hook &out = *statement.mutable_recording()->add_hooks();
+        out.set_name(hook.name);
+        out.set_attached(hook.attached);
+        out.set_reason(hook.reason);
+        out.set_tag(hook.tag);
+    }
+}
+
+void describe_recording(pb::Recording &recording, const WindowFacts &facts) {
+    const Snapshot &before = facts.before;
+    const Snapshot &after = facts.after;
+    recording.set_rung(facts.rung);
+    recording.set_since_boottime_ns(facts.since_ns);
+    recording.set_scans(after.scans - before.scans);
+    recording.set_longest_scan_gap_ns(after.longest_scan_gap_ns);
+    recording.mutable_usage_map()->set_entries(static_cast<uint32_t>(after.usage.size()));
+    recording.mutable_usage_map()->set_capacity(after.usage_capacity);
+    recording.mutable_holder_map()->set_entries(after.holders);
+    recording.mutable_holder_map()->set_capacity(after.holder_capacity);
+    for (const auto &[place, total] : after.losses) {
+        auto earlier = before.losses.find(place);
+        uint64_t lost = total - (earlier == before.losses.end() ? 0 : earlier->second);
+        if (lost == 0)
+            continue;
+        pb::Loss &out = *recording.add_losses();
+        out.set_place(place);
+        out.set_count(lost);
+    }
+}
+
+// The rows of a statement and the workloads they name.
+class Rows {
+public:
+    explicit Rows(pb::Statement &statement) : statement_(statement) {}
+
+    void add(const UsageKey &key, const UsageTotals &since, const UsageTotals &until,
+             const std::function<Workload(uint64_t)> &name) {
+        pb::Usage &row = *statement_.add_usage();
+        row.set_device(key.device);
+        row.set_workload(position(key.workload, name));
+        row.set_held_ns(until.held_ns - since.held_ns);
+        row.set_opens(until.opens - since.opens);
+        row.set_found(until.found - since.found);
+        row.set_releases(until.releases - since.releases);
+        row.set_open_files(static_cast<uint32_t>(until.open_files));
+    }
+
+private:
+    uint32_t position(uint64_t cgroup_id, const std::function<Workload(uint64_t)> &name) {
+        auto [entry, fresh] =
+            positions_.try_emplace(cgroup_id, static_cast<uint32_t>(statement_.workloads_size()));
+        if (fresh) {
+            Workload workload = name(cgroup_id);
+            pb::Workload &out = *statement_.add_workloads();
+            out.set_cgroup_id(cgroup_id);
+            out.set_cgroup_path(workload.cgroup_path);
+            out.set_tenant(workload.tenant.name);
+            out.set_parent(workload.tenant.parent);
+        }
+        return entry->second;
+    }
+
+    pb::Statement &statement_;
+    std::map<uint64_t, uint32_t> positions_;
+};
+
+} // namespace
+
+std::vector<pb::Statement> make_statements(const WindowFacts &facts,
+                                           const std::function<Workload(uint64_t)> &name) {
+    pb::Statement common;
+    pb::Window &window = *common.mutable_window();
+    window.set_begin_boottime_ns(facts.begin.boottime_ns);
+    window.set_end_boottime_ns(facts.after.at.boottime_ns);
+    window.set_begin_wall_ns(facts.begin.wall_ns);
+    window.set_end_wall_ns(facts.after.at.wall_ns);
+    describe_recording(*common.mutable_recording(), facts);
+
+    std::vector<pb::Statement> parts = {common};
+    if (facts.introduction != nullptr)
+        introduce(parts[0], *facts.introduction);
+    for (const pb::Event &event : facts.events)
+        *parts[0].add_events() = event;
+
+    // Losses are of the window, not of a part: said once.
+    common.mutable_recording()->clear_losses();
+    auto rows = std::make_unique<Rows>(parts.back());
+    size_t size = parts.back().ByteSizeLong();
+    for (const auto &[key, until] : facts.after.usage) {
+        auto earlier = facts.before.usage.find(key);
+        UsageTotals since = earlier == facts.before.usage.end() ? UsageTotals{} : earlier->second;
+        bool quiet = until == since && until.open_files == 0;
+        if (quiet)
+            continue;
+        if (size > kPartBudget) {
+            parts.push_back(common);
+            rows = std::make_unique<Rows>(parts.back());
+            size = parts.back().ByteSizeLong();
+        }
+        rows->add(key, since, until, name);
+        // An upper bound on what the row and its workload added; counting the whole each time
+        // would be quadratic.
+        size += 64 + static_cast<size_t>(parts.back().workloads().rbegin()->ByteSizeLong());
+    }
+    for (size_t part = 0; part < parts.size(); part++) {
+        parts[part].set_part(static_cast<uint32_t>(part));
+        parts[part].set_parts(static_cast<uint32_t>(parts.size()));
+    }
+    return parts;
+}
+
+} // namespace tally

@@ -1,0 +1,38 @@
+// From two snapshots to what the host says about the time between them.
+#pragma once
+
+#include "agent/devices.h"
+#include "agent/recorder.h"
+#include "agent/snapshot.h"
+#include "agent/workloads.h"
+#include "attest/statement.pb.h"
+
+#include <functional>
+#include <vector>
+
+namespace tally {
+
+// What goes with an inventory: at agent start, on change and hourly.
+struct Introduction {
+    const std::map<uint32_t, Device> &devices;
+    const std::vector<HookState> &hooks;
+    const pb::Agent &agent;
+    const Bytes &certificate; // DER
+};
+
+struct WindowFacts {
+    Instant begin;        // where the window before ended
+    uint64_t since_ns;    // boottime since when the recorder records without a pause
+    const Snapshot &before;
+    const Snapshot &after; // its instant is the window's end
+    pb::Rung rung;
+    const std::vector<pb::Event> &events;
+    const Introduction *introduction; // or null
+};
+
+// One statement, or several parts if one attestation could not hold them all. Host, boot, sequence
+// and previous are the signer's to fill in.
+std::vector<pb::Statement> make_statements(const WindowFacts &facts,
+                                           const std::function<Workload(uint64_t)> &name);
+
+} // namespace tally
