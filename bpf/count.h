@@ -38,6 +38,7 @@ static __always_inline void release_file(const struct wire_holder_key *holder_ke
 
     if (bpf_map_delete_elem(&holders, holder_key) != 0)
         return;
+    __sync_fetch_and_sub(&holder_count, 1);
     total = bpf_map_lookup_elem(&usage, &usage_key);
     if (!total)
         return;
@@ -88,6 +89,7 @@ static __always_inline void hold_file(struct file *file, __u64 workload, __u32 d
         }
         return;
     }
+    __sync_fetch_and_add(&holder_count, 1);
     __sync_fetch_and_add(evidence == SEEN_OPENING ? &total->opens : &total->found, 1);
     if (__sync_fetch_and_add(&total->open_files, 1) == 0) {
         edge.boottime_ns = bpf_ktime_get_boot_ns();

@@ -42,4 +42,7 @@ struct {
 /* The number of the scan in progress or, between scans, of the last one. Written by the agent. */
 volatile __u64 scan_number;
 
+/* Entries in holders: tells the agent whether a scan is worth its while. */
+volatile __u64 holder_count;
+
 #endif
