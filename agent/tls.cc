@@ -1,0 +1,194 @@
+#include "agent/tls.h"
+
+#include "agent/tls_state.h"
+
+#include <cerrno>
+#include <cstring>
+#include <mbedtls/net_sockets.h>
+#include <sys/socket.h>
+
+namespace tally {
+
+struct TlsConnection::State {
+    State() { mbedtls_ssl_init(&ssl); }
+    ~State() { mbedtls_ssl_free(&ssl); }
+    State(const State &) = delete;
+    State &operator=(const State &) = delete;
+
+    // Our own instead of mbedtls_net_*: errno is kept for the message, and SIGPIPE never raised.
+    static int send_some(void *state, const unsigned char *bytes, size_t size);
+    static int receive_some(void *state, unsigned char *bytes, size_t size);
+
+    mbedtls_ssl_context ssl;
+    Fd socket;
+    std::string server_name;
+    bool wants_write = false;
+    int error = 0; // errno of the send or recv that failed
+};
+
+int TlsConnection::State::send_some(void *state, const unsigned char *bytes, size_t size) {
+    auto *self = static_cast<State *>(state);
+    ssize_t sent;
+    do
+        sent = send(self->socket.get(), bytes, size, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return static_cast<int>(sent);
+    if (errno == EAGAIN)
+        return MBEDTLS_ERR_SSL_WANT_WRITE;
+    self->error = errno;
+    return MBEDTLS_ERR_NET_SEND_FAILED;
+}
+
+int TlsConnection::State::receive_some(void *state, unsigned char *bytes, size_t size) {
+    auto *self = static_cast<State *>(state);
+    ssize_t got;
+    do
+        got = recv(self->socket.get(), bytes, size, 0);
+    while (got < 0 && errno == EINTR);
+    if (got >= 0)
+        return static_cast<int>(got);
+    if (errno == EAGAIN)
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    self->error = errno;
+    return MBEDTLS_ERR_NET_RECV_FAILED;
+}
+
+namespace {
+
+// RFC 5246 section 7.2, RFC 7301: what a collector tells a host that it does not let in.
+const char *alert_name(unsigned char alert) {
+    switch (alert) {
+    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+        return "handshake failure";
+    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+        return "bad certificate";
+    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
+        return "unsupported certificate";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED:
+        return "certificate revoked";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED:
+        return "certificate expired";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
+        return "certificate unknown";
+    case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
+        return "unknown certificate authority";
+    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
+        return "access denied";
+    case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
+        return "decrypt error";
+    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
+        return "protocol version";
+    case MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR:
+        return "internal error";
+    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
+        return "unrecognized name";
+    case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL:
+        return "no application protocol";
+    default:
+        return "alert";
+    }
+}
+
+// "The certificate validity has expired\nThe ..." in one line.
+std::string verify_text(uint32_t flags) {
+    char text[512] = {};
+    mbedtls_x509_crt_verify_info(text, sizeof(text), "", flags);
+    std::string line = text;
+    while (!line.empty() && line.back() == '\n')
+        line.pop_back();
+    for (size_t at; (at = line.find('\n')) != std::string::npos;)
+        line.replace(at, 1, "; ");
+    return line;
+}
+
+bool would_block(int code) {
+    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
+
+} // namespace
+
+Result<TlsConnection> TlsConnection::start(const TlsContext &context, Fd socket,
+                                           const std::string &server_name) {
+    auto state = std::make_unique<State>();
+    state->socket = std::move(socket);
+    state->server_name = server_name;
+    int code = mbedtls_ssl_setup(&state->ssl, &context.state_->config);
+    if (code == 0)
+        code = mbedtls_ssl_set_hostname(&state->ssl, server_name.c_str());
+    if (code != 0)
+        return Error{"TLS for \"" + server_name + "\" cannot be set up: " + mbedtls_reason(code)};
+    mbedtls_ssl_set_bio(&state->ssl, state.get(), State::send_some, State::receive_some, nullptr);
+    return TlsConnection(std::move(state));
+}
+
+Error TlsConnection::failure(const std::string &doing, int code) const {
+    const mbedtls_ssl_context &ssl = state_->ssl;
+    if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
+        return Error{"its certificate is refused, expected one for " + state_->server_name + ": " +
+                     verify_text(mbedtls_ssl_get_verify_result(&ssl))};
+    // 2.28 has no accessor for the alert's number: level and description lie in the message.
+    if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        return Error{doing + ": it sent the TLS alert \"" + alert_name(ssl.in_msg[1]) + "\" (" +
+                     std::to_string(ssl.in_msg[1]) + ")"};
+    if (code == MBEDTLS_ERR_SSL_CONN_EOF)
+        return Error{doing + ": it closed the connection"};
+    if (state_->error != 0)
+        return Error{doing + ": " + strerror(state_->error)};
+    return Error{doing + ": " + mbedtls_reason(code)};
+}
+
+Result<TlsConnection::Outcome> TlsConnection::handshake() {
+    int code = mbedtls_ssl_handshake(&state_->ssl);
+    state_->wants_write = code == MBEDTLS_ERR_SSL_WANT_WRITE;
+    if (would_block(code))
+        return Outcome::kWouldBlock;
+    if (code != 0)
+        return failure("TLS handshake", code);
+    const char *protocol = mbedtls_ssl_get_alpn_protocol(&state_->ssl);
+    if (protocol == nullptr || strcmp(protocol, "h2") != 0)
+        return Error{"TLS handshake: it does not offer HTTP/2 (ALPN \"h2\")"};
+    return Outcome::kDone;
+}
+
+Result<TlsConnection::Transfer> TlsConnection::read(std::span<uint8_t> into) {
+    int got = mbedtls_ssl_read(&state_->ssl, into.data(), into.size());
+    if (would_block(got))
+        return Transfer{Outcome::kWouldBlock};
+    // 0 is the end of the stream without the notice that TLS demands.
+    if (got == 0 || got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || got == MBEDTLS_ERR_SSL_CONN_EOF)
+        return Transfer{Outcome::kClosed};
+    if (got < 0)
+        return failure("read", got);
+    return Transfer{Outcome::kDone, static_cast<size_t>(got)};
+}
+
+Result<TlsConnection::Transfer> TlsConnection::write(ByteView bytes) {
+    int put = mbedtls_ssl_write(&state_->ssl, bytes.data(), bytes.size());
+    state_->wants_write = put == MBEDTLS_ERR_SSL_WANT_WRITE;
+    if (would_block(put))
+        return Transfer{Outcome::kWouldBlock};
+    if (put < 0)
+        return failure("write", put);
+    return Transfer{Outcome::kDone, static_cast<size_t>(put)};
+}
+
+void TlsConnection::close_notify() {
+    (void)mbedtls_ssl_close_notify(&state_->ssl);
+}
+
+int TlsConnection::fd() const {
+    return state_->socket.get();
+}
+
+bool TlsConnection::wants_write() const {
+    return state_->wants_write;
+}
+
+TlsConnection::TlsConnection(std::unique_ptr<State> state) : state_(std::move(state)) {
+}
+TlsConnection::TlsConnection(TlsConnection &&) noexcept = default;
+TlsConnection &TlsConnection::operator=(TlsConnection &&) noexcept = default;
+TlsConnection::~TlsConnection() = default;
+
+} // namespace tally
