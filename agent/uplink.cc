@@ -26,8 +26,7 @@ Bytes serialize(const pb::AttestRequest &request) {
 Uplink::Uplink(UplinkConfig config, TlsContext tls, Spool &spool, const Log &log,
                EventSink on_event)
     : config_(std::move(config)), tls_(std::move(tls)), spool_(spool), log_(log),
-      on_event_(std::move(on_event)), receipts_(spool, config_.log_keys),
-      jitter_(std::random_device{}()) {
+      on_event_(std::move(on_event)), receipts_(spool, config_.log_keys) {
 }
 
 // ---- What the loop asks and tells ----
