@@ -47,7 +47,7 @@ struct Opened {
     Bytes signing_key; // SPKI of the key whose signature was verified
 };
 
-// Parses and verifies: envelope, statement (unknown fields refused), certificate if it brings one,
+// Parses and verifies: envelope, statement, certificate if it brings one,
 // signature by that certificate's key or by `known_key`, check_statement. `known_key` is
 // ChainHead::signing_key, empty before the first statement. A certificate with another key than
 // `known_key` is refused: keys rotate by a statement signed with the old key.

@@ -54,6 +54,7 @@ public:
     ~VerifyingKey();
 
 private:
+    friend class SigningKey;
     struct Impl;
     explicit VerifyingKey(std::shared_ptr<const Impl> impl);
     std::shared_ptr<const Impl> impl_;

@@ -32,8 +32,8 @@ struct Envelope {
     std::string key_id; // a hint
 };
 
-// Refuses: over kMaxAttestation, not a protobuf, unknown fields, another payload type, not exactly
-// one signature.
+// Refuses: over kMaxAttestation, not a protobuf, another payload type, not exactly one signature, or
+// bytes other than dsse_seal would have written around this payload and signature.
 Result<Envelope> dsse_open(ByteView attestation);
 
 bool dsse_verify(const Envelope &envelope, const VerifyingKey &key);

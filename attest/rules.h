@@ -22,7 +22,7 @@ struct Breach {
 
 // Rules on one statement alone:
 //   host name, 16-byte boot id, sequence >= 1, 32-byte previous (none at 1), part < parts
-//   window: begin < end on CLOCK_BOOTTIME, and the wall clock's end not before its begin
+//   window: begin < end on CLOCK_BOOTTIME (a wall clock that steps is a finding, not a breach)
 //   inventory: distinct indices; usage: workload in range, one row per (workload, device)
 //   held <= window; nothing held without an open, found or already open file
 //   recording: a rung is named, and the time since when it records is before the window's end

@@ -1,0 +1,178 @@
+#include "attest/admit.h"
+
+#include "attest/dsse.h"
+
+#include <algorithm>
+#include <ctime>
+#include <openssl/asn1.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <strings.h>
+
+namespace tally {
+
+namespace {
+
+template <auto free> struct Free {
+    template <typename T> void operator()(T *object) const { free(object); }
+};
+using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
+using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, Free<EXTENDED_KEY_USAGE_free>>;
+using Object = std::unique_ptr<ASN1_OBJECT, Free<ASN1_OBJECT_free>>;
+
+bool may_sign_statements(X509 *certificate) {
+    if ((X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0)
+        return false;
+    Object wanted(OBJ_txt2obj(kStatementSigningOid, /*no_name=*/1));
+    KeyUsages usages(static_cast<EXTENDED_KEY_USAGE *>(
+        X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)));
+    for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages.get()); i++) {
+        if (OBJ_cmp(sk_ASN1_OBJECT_value(usages.get(), i), wanted.get()) == 0)
+            return true;
+    }
+    return false;
+}
+
+std::vector<std::string> dns_names(X509 *certificate) {
+    std::vector<std::string> found;
+    Names names(static_cast<GENERAL_NAMES *>(
+        X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+    for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names.get(), i);
+        if (name->type != GEN_DNS)
+            continue;
+        const auto *data = reinterpret_cast<const char *>(ASN1_STRING_get0_data(name->d.dNSName));
+        found.emplace_back(data, static_cast<size_t>(ASN1_STRING_length(name->d.dNSName)));
+    }
+    return found;
+}
+
+bool names_host(const std::vector<std::string> &names, const std::string &host) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string &name) {
+        return name.size() == host.size() && strcasecmp(name.c_str(), host.c_str()) == 0;
+    });
+}
+
+// Whose signature an attestation must carry: the certificate's key, or the one known already.
+std::variant<VerifyingKey, Breach> signer_of(const pb::Statement &statement, ByteView known_key,
+                                             const FleetRoot &root) {
+    auto bad = [](std::string reason) {
+        return Breach{pb::Refusal::CODE_BAD_CERTIFICATE, std::move(reason)};
+    };
+    if (statement.certificate().empty()) {
+        if (known_key.empty())
+            return bad("the first statement of a chain must bring the signing certificate");
+        auto key = VerifyingKey::from_spki(known_key);
+        if (!key)
+            return bad("known signing key: " + key.error().message);
+        return *key;
+    }
+    auto signer = root.check(view(statement.certificate()), statement.window().end_wall_ns());
+    if (!signer)
+        return bad("signing certificate: " + signer.error().message);
+    if (!names_host(signer->hosts, statement.host()))
+        return bad("signing certificate does not name host " + printable(statement.host()));
+    if (!known_key.empty() && !equal(known_key, signer->key.spki()))
+        return bad("signing certificate has another key than the chain so far");
+    return signer->key;
+}
+
+} // namespace
+
+struct FleetRoot::Impl {
+    Store store;
+};
+
+FleetRoot::FleetRoot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FleetRoot::FleetRoot(FleetRoot &&) noexcept = default;
+FleetRoot &FleetRoot::operator=(FleetRoot &&) noexcept = default;
+FleetRoot::~FleetRoot() = default;
+
+Result<FleetRoot> FleetRoot::from_pem(const std::string &pem) {
+    std::unique_ptr<BIO, Free<BIO_free>> input(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    Store store(X509_STORE_new());
+    size_t count = 0;
+    for (;; count++) {
+        Certificate certificate(PEM_read_bio_X509(input.get(), nullptr, nullptr, nullptr));
+        if (!certificate)
+            break;
+        if (X509_check_ca(certificate.get()) != 1)
+            return Error{"certificate " + std::to_string(count + 1) + " is not a CA's"};
+        X509_STORE_add_cert(store.get(), certificate.get());
+    }
+    if (count == 0)
+        return Error{"holds no PEM certificate"};
+    return FleetRoot(std::make_unique<Impl>(Impl{std::move(store)}));
+}
+
+Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_ns) const {
+    const unsigned char *at = certificate.data();
+    Certificate parsed(d2i_X509(nullptr, &at, static_cast<long>(certificate.size())));
+    if (!parsed || at != certificate.data() + certificate.size())
+        return Error{"is not a DER certificate"};
+    StoreContext context(X509_STORE_CTX_new());
+    X509_STORE_CTX_init(context.get(), impl_->store.get(), parsed.get(), nullptr);
+    X509_STORE_CTX_set_time(context.get(), 0, static_cast<time_t>(wall_ns / 1'000'000'000));
+    // OpenSSL does not know our extended key usage; that it is there is checked below.
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(context.get()), X509_PURPOSE_ANY);
+    if (X509_verify_cert(context.get()) != 1)
+        return Error{X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))};
+    if (!may_sign_statements(parsed.get()))
+        return Error{"is not for signing statements"};
+    unsigned char *der = nullptr;
+    int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed.get()), &der);
+    Bytes spki(der, der + (length > 0 ? length : 0));
+    OPENSSL_free(der);
+    auto key = VerifyingKey::from_spki(spki);
+    if (!key)
+        return key.error();
+    if (key->type() != KeyType::kEcdsaP256)
+        return Error{"does not hold an ECDSA P-256 key"};
+    return Signer{*key, dns_names(parsed.get())};
+}
+
+std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView known_key,
+                                              const FleetRoot &root) {
+    auto envelope = dsse_open(attestation);
+    if (!envelope)
+        return Breach{pb::Refusal::CODE_MALFORMED, envelope.error().message};
+    Opened opened;
+    if (!opened.statement.ParseFromArray(envelope->payload.data(),
+                                         static_cast<int>(envelope->payload.size())))
+        return Breach{pb::Refusal::CODE_MALFORMED, "payload is not a statement"};
+    // Before the signature: the rules say what the host and times, which the certificate is judged
+    // by, may look like. Nothing is believed until the signature is verified.
+    if (auto breach = check_statement(opened.statement))
+        return *breach;
+    auto signer = signer_of(opened.statement, known_key, root);
+    if (auto *breach = std::get_if<Breach>(&signer))
+        return *breach;
+    const VerifyingKey &key = std::get<VerifyingKey>(signer);
+    if (!dsse_verify(*envelope, key))
+        return Breach{pb::Refusal::CODE_BAD_SIGNATURE,
+                      "signature is not the host's signing key's"};
+    if (envelope->key_id != key_id(key))
+        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "key id is not the signing key's"};
+    opened.digest = sha256(attestation);
+    opened.signing_key = key.spki();
+    return opened;
+}
+
+std::variant<Opened, Breach> admit(ChainHead &head, ByteView attestation, const FleetRoot &root) {
+    auto result = open_attestation(attestation, head.signing_key, root);
+    auto *opened = std::get_if<Opened>(&result);
+    if (opened == nullptr)
+        return result;
+    if (auto breach = check_follows(head, opened->statement))
+        return *breach;
+    advance(head, opened->statement, opened->digest);
+    head.signing_key = opened->signing_key;
+    return result;
+}
+
+} // namespace tally

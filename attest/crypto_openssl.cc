@@ -1,0 +1,174 @@
+// The crypto seam on the central side: OpenSSL 3.
+#include "attest/crypto.h"
+
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+namespace tally {
+
+namespace {
+
+struct FreeKey {
+    void operator()(EVP_PKEY *key) const { EVP_PKEY_free(key); }
+};
+struct FreeContext {
+    void operator()(EVP_MD_CTX *context) const { EVP_MD_CTX_free(context); }
+};
+using Key = std::unique_ptr<EVP_PKEY, FreeKey>;
+using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+
+Result<KeyType> type_of(const EVP_PKEY *key) {
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519)
+        return KeyType::kEd25519;
+    char group[32] = {};
+    size_t length = 0;
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+        EVP_PKEY_get_group_name(key, group, sizeof(group), &length) == 1 &&
+        std::string_view(group, length) == "prime256v1")
+        return KeyType::kEcdsaP256;
+    return Error{"not an ECDSA P-256 or Ed25519 key"};
+}
+
+Bytes spki_of(EVP_PKEY *key) {
+    unsigned char *der = nullptr;
+    int length = i2d_PUBKEY(key, &der);
+    Bytes spki(der, der + (length > 0 ? length : 0));
+    OPENSSL_free(der);
+    return spki;
+}
+
+const EVP_MD *digest_for(KeyType type) {
+    return type == KeyType::kEcdsaP256 ? EVP_sha256() : nullptr;
+}
+
+} // namespace
+
+Digest sha256(ByteView bytes) {
+    Digest digest;
+    EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+    return digest;
+}
+
+struct Sha256::State {
+    Context context{EVP_MD_CTX_new()};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+    EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr);
+}
+Sha256::~Sha256() = default;
+
+Sha256 &Sha256::update(ByteView bytes) {
+    EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size());
+    return *this;
+}
+
+Digest Sha256::finish() {
+    Digest digest;
+    EVP_DigestFinal_ex(state_->context.get(), digest.data(), nullptr);
+    return digest;
+}
+
+struct VerifyingKey::Impl {
+    Key key;
+    KeyType type;
+    Bytes spki;
+};
+
+VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+VerifyingKey::VerifyingKey(const VerifyingKey &) = default;
+VerifyingKey::VerifyingKey(VerifyingKey &&) noexcept = default;
+VerifyingKey &VerifyingKey::operator=(VerifyingKey other) noexcept {
+    impl_.swap(other.impl_);
+    return *this;
+}
+VerifyingKey::~VerifyingKey() = default;
+
+Result<VerifyingKey> VerifyingKey::from_spki(ByteView der) {
+    const unsigned char *at = der.data();
+    Key key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
+    if (!key || at != der.data() + der.size())
+        return Error{"not a DER SubjectPublicKeyInfo"};
+    auto type = type_of(key.get());
+    if (!type)
+        return type.error();
+    Bytes spki = spki_of(key.get());
+    // A key is named by the hash of these bytes, so only their one canonical form is taken.
+    if (!equal(spki, der))
+        return Error{"not a canonical SubjectPublicKeyInfo"};
+    return VerifyingKey(std::make_shared<Impl>(Impl{std::move(key), *type, std::move(spki)}));
+}
+
+Result<VerifyingKey> VerifyingKey::from_ed25519(ByteView raw) {
+    Key key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw.data(), raw.size()));
+    if (!key)
+        return Error{"not an Ed25519 public key"};
+    Bytes spki = spki_of(key.get());
+    return VerifyingKey(
+        std::make_shared<Impl>(Impl{std::move(key), KeyType::kEd25519, std::move(spki)}));
+}
+
+KeyType VerifyingKey::type() const {
+    return impl_->type;
+}
+const Bytes &VerifyingKey::spki() const {
+    return impl_->spki;
+}
+
+bool VerifyingKey::verify(ByteView message, ByteView signature) const {
+    Context context(EVP_MD_CTX_new());
+    return EVP_DigestVerifyInit(context.get(), nullptr, digest_for(impl_->type), nullptr,
+                                impl_->key.get()) == 1 &&
+           EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                            message.size()) == 1;
+}
+
+struct SigningKey::Impl {
+    Key key;
+    KeyType type;
+};
+
+SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SigningKey::SigningKey(SigningKey &&) noexcept = default;
+SigningKey &SigningKey::operator=(SigningKey &&) noexcept = default;
+SigningKey::~SigningKey() = default;
+
+Result<SigningKey> SigningKey::from_pem(const std::string &pem) {
+    std::unique_ptr<BIO, decltype(&BIO_free)> input(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+    // An empty password, so that an encrypted key is an error and not a question at the terminal.
+    char no_password[] = "";
+    Key key(PEM_read_bio_PrivateKey(input.get(), nullptr, nullptr, no_password));
+    if (!key)
+        return Error{"not an unencrypted PEM private key"};
+    auto type = type_of(key.get());
+    if (!type)
+        return type.error();
+    return SigningKey(std::make_unique<Impl>(Impl{std::move(key), *type}));
+}
+
+VerifyingKey SigningKey::verifying_key() const {
+    EVP_PKEY_up_ref(impl_->key.get());
+    Key shared(impl_->key.get());
+    Bytes spki = spki_of(shared.get());
+    return VerifyingKey(std::make_shared<VerifyingKey::Impl>(
+        VerifyingKey::Impl{std::move(shared), impl_->type, std::move(spki)}));
+}
+
+Result<Bytes> SigningKey::sign(ByteView message) const {
+    Context context(EVP_MD_CTX_new());
+    size_t size = 0;
+    if (EVP_DigestSignInit(context.get(), nullptr, digest_for(impl_->type), nullptr,
+                           impl_->key.get()) != 1 ||
+        EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
+        return Error{"sign: OpenSSL refused the key"};
+    Bytes signature(size);
+    if (EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1)
+        return Error{"sign: OpenSSL failed"};
+    signature.resize(size);
+    return signature;
+}
+
+} // namespace tally

@@ -1,0 +1,76 @@
+#include "attest/dsse.h"
+
+#include "attest/envelope.pb.h"
+
+namespace tally {
+
+namespace pb = tallystick::v1;
+
+namespace {
+
+Bytes serialise(std::string_view payload, std::string_view signature, const std::string &key_id) {
+    pb::Envelope envelope;
+    envelope.set_payload(payload.data(), payload.size());
+    envelope.set_payloadtype(std::string(kStatementType));
+    pb::Signature &line = *envelope.add_signatures();
+    line.set_sig(signature.data(), signature.size());
+    line.set_keyid(key_id);
+    Bytes bytes(envelope.ByteSizeLong());
+    envelope.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
+    return bytes;
+}
+
+} // namespace
+
+Bytes dsse_pae(std::string_view type, ByteView body) {
+    Bytes pae;
+    pae.reserve(body.size() + type.size() + 64);
+    append(pae, view("DSSEv1 " + std::to_string(type.size()) + " "));
+    append(pae, view(type));
+    append(pae, view(" " + std::to_string(body.size()) + " "));
+    append(pae, body);
+    return pae;
+}
+
+std::string key_id(const VerifyingKey &key) {
+    return to_hex(sha256(key.spki()));
+}
+
+Result<Bytes> dsse_seal(ByteView statement, const SigningKey &key) {
+    auto signature = key.sign(dsse_pae(kStatementType, statement));
+    if (!signature)
+        return signature.error();
+    Bytes attestation =
+        serialise(text(statement), text(*signature), key_id(key.verifying_key()));
+    if (attestation.size() > kMaxAttestation)
+        return Error{"attestation of " + std::to_string(attestation.size()) +
+                     " bytes: at most 65,535 fit in the log"};
+    return attestation;
+}
+
+Result<Envelope> dsse_open(ByteView attestation) {
+    if (attestation.size() > kMaxAttestation)
+        return Error{"attestation of " + std::to_string(attestation.size()) +
+                     " bytes: at most 65,535 are allowed"};
+    pb::Envelope parsed;
+    if (!parsed.ParseFromArray(attestation.data(), static_cast<int>(attestation.size())))
+        return Error{"not a DSSE envelope"};
+    if (parsed.payloadtype() != kStatementType)
+        return Error{"payload type \"" + printable(parsed.payloadtype(), 64) + "\" is not " +
+                     std::string(kStatementType)};
+    if (parsed.signatures_size() != 1)
+        return Error{"envelope has " + std::to_string(parsed.signatures_size()) +
+                     " signatures: exactly one is allowed"};
+    const pb::Signature &line = parsed.signatures(0);
+    // The signature covers the payload alone. So that nothing else can ride along, the envelope must
+    // be the very bytes that dsse_seal would have written: known fields only, each once, in order.
+    if (!equal(serialise(parsed.payload(), line.sig(), line.keyid()), attestation))
+        return Error{"envelope is not in its canonical form"};
+    return Envelope{to_bytes(view(parsed.payload())), to_bytes(view(line.sig())), line.keyid()};
+}
+
+bool dsse_verify(const Envelope &envelope, const VerifyingKey &key) {
+    return key.verify(dsse_pae(kStatementType, envelope.payload), envelope.signature);
+}
+
+} // namespace tally
