@@ -1,0 +1,37 @@
+#include "collector/hosts.h"
+
+namespace tally {
+
+void follow(HostState &state, const pb::Statement &statement, const Digest &digest,
+            const Bytes &signing_key) {
+    advance(state.head, statement, digest);
+    if (!signing_key.empty())
+        state.head.signing_key = signing_key;
+    if (!statement.has_inventory())
+        return;
+    state.devices.clear();
+    for (const pb::Device &device : statement.inventory().devices())
+        state.devices[device.index()] = device.id();
+}
+
+IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const HostState &state) {
+    IndexRow row;
+    row.log_index = log_index;
+    row.host = statement.host();
+    row.sequence = statement.sequence();
+    row.begin_wall_ns = statement.window().begin_wall_ns();
+    row.end_wall_ns = statement.window().end_wall_ns();
+    row.begin_boottime_ns = statement.window().begin_boottime_ns();
+    row.end_boottime_ns = statement.window().end_boottime_ns();
+    for (const pb::Usage &usage : statement.usage()) {
+        // In range, and the device known: check_statement and check_follows have seen to it.
+        const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
+        auto device = state.devices.find(usage.device());
+        row.usage.push_back({workload.tenant(), workload.parent(),
+                             device == state.devices.end() ? "" : device->second,
+                             workload.cgroup_path(), usage.held_ns()});
+    }
+    return row;
+}
+
+} // namespace tally

@@ -1,0 +1,48 @@
+// What the collector remembers of each host: where its chain stands, and the names of its devices.
+// Derived from the log; kept in memory, and in the index so that a start need not read the log.
+#pragma once
+
+#include "attest/rules.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace tally {
+
+struct HostState {
+    ChainHead head;
+    std::map<uint32_t, std::string> devices; // Device.id by index, of the last inventory
+};
+
+using Hosts = std::unordered_map<std::string, HostState>;
+
+// The state after a statement that the log holds.
+void follow(HostState &state, const pb::Statement &statement, const Digest &digest,
+            const Bytes &signing_key);
+
+// One attestation as the index lists it.
+struct IndexRow {
+    struct Use {
+        std::string tenant; // empty: unattributed
+        std::string parent;
+        std::string device; // Device.id
+        std::string cgroup_path;
+        uint64_t held_ns = 0;
+    };
+    uint64_t log_index = 0;
+    std::string host;
+    uint64_t sequence = 0;
+    uint64_t begin_wall_ns = 0;
+    uint64_t end_wall_ns = 0;
+    uint64_t begin_boottime_ns = 0;
+    uint64_t end_boottime_ns = 0;
+    std::vector<Use> usage;
+};
+
+// `state` is the host's after this statement.
+IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const HostState &state);
+
+} // namespace tally

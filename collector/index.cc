@@ -1,0 +1,242 @@
+#include "collector/index.h"
+
+#include "attest/merkle.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+// Debian's SOCI was configured with Boost, whose headers nothing here needs: they only add
+// templates.
+// clang-format off
+#include <soci/soci-config.h>
+#undef SOCI_HAVE_BOOST
+#include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
+// clang-format on
+
+namespace tally {
+
+namespace {
+
+constexpr int kVersion = 1;
+
+constexpr const char *kSchema[] = {
+    "CREATE TABLE IF NOT EXISTS log_state (version INTEGER PRIMARY KEY, size BIGINT NOT NULL,"
+    " root TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS hosts (host TEXT PRIMARY KEY, sequence BIGINT NOT NULL,"
+    " digest TEXT NOT NULL, boot_id TEXT NOT NULL, begin_boottime_ns BIGINT NOT NULL,"
+    " end_boottime_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL, part BIGINT NOT NULL,"
+    " parts BIGINT NOT NULL, signing_key TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS devices (host TEXT NOT NULL, device_index BIGINT NOT NULL,"
+    " device TEXT NOT NULL, PRIMARY KEY (host, device_index))",
+    "CREATE TABLE IF NOT EXISTS attestations (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
+    " sequence BIGINT NOT NULL, begin_wall_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL,"
+    " begin_boottime_ns BIGINT NOT NULL, end_boottime_ns BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS usage (log_index BIGINT NOT NULL, tenant TEXT NOT NULL,"
+    " parent TEXT NOT NULL, device TEXT NOT NULL, cgroup_path TEXT NOT NULL,"
+    " held_ns BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
+    "CREATE INDEX IF NOT EXISTS usage_by_entry ON usage (log_index)",
+    "CREATE INDEX IF NOT EXISTS usage_by_tenant ON usage (tenant, log_index)",
+};
+
+// SOCI throws; nothing of ours does. Runs `work` and turns what it throws into an Error.
+template <typename T, typename Work> Result<T> guarded(const std::string &path, Work work) {
+    try {
+        return work();
+    } catch (const std::exception &error) {
+        return Error{"index " + path + ": " + error.what() +
+                     " (if it is damaged, delete it: it is rebuilt at the next start)"};
+    }
+}
+
+long long to_sql(uint64_t value) {
+    return static_cast<long long>(value);
+}
+
+// For values that this program wrote; anything else is damage.
+Bytes bytes_of(const std::string &hex) {
+    auto bytes = from_hex(hex);
+    if (!bytes)
+        throw std::runtime_error("holds a value that is not hexadecimal");
+    return *std::move(bytes);
+}
+
+Digest digest_of(const std::string &hex) {
+    Bytes bytes = bytes_of(hex);
+    Digest digest{};
+    if (bytes.size() != digest.size())
+        throw std::runtime_error("holds a hash that is not 32 bytes");
+    std::copy(bytes.begin(), bytes.end(), digest.begin());
+    return digest;
+}
+
+void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
+    long long log_index = 0, sequence = 0, held = 0;
+    long long begin_wall = 0, end_wall = 0, begin_boot = 0, end_boot = 0;
+    std::string host;
+    IndexRow::Use use;
+    soci::statement entry =
+        (sql.prepare << "INSERT INTO attestations (log_index, host, sequence, begin_wall_ns,"
+                        " end_wall_ns, begin_boottime_ns, end_boottime_ns)"
+                        " VALUES (:log_index, :host, :sequence, :bw, :ew, :bb, :eb)",
+         soci::use(log_index), soci::use(host), soci::use(sequence), soci::use(begin_wall),
+         soci::use(end_wall), soci::use(begin_boot), soci::use(end_boot));
+    soci::statement used =
+        (sql.prepare << "INSERT INTO usage (log_index, tenant, parent, device, cgroup_path,"
+                        " held_ns) VALUES (:log_index, :tenant, :parent, :device, :path, :held)",
+         soci::use(log_index), soci::use(use.tenant), soci::use(use.parent), soci::use(use.device),
+         soci::use(use.cgroup_path), soci::use(held));
+    for (const IndexRow &row : rows) {
+        log_index = to_sql(row.log_index);
+        host = row.host;
+        sequence = to_sql(row.sequence);
+        begin_wall = to_sql(row.begin_wall_ns);
+        end_wall = to_sql(row.end_wall_ns);
+        begin_boot = to_sql(row.begin_boottime_ns);
+        end_boot = to_sql(row.end_boottime_ns);
+        entry.execute(true);
+        for (const IndexRow::Use &each : row.usage) {
+            use = each;
+            held = to_sql(each.held_ns);
+            used.execute(true);
+        }
+    }
+}
+
+void write_host(soci::session &sql, const HostState &state) {
+    const ChainHead &head = state.head;
+    std::string digest = to_hex(head.digest), boot = to_hex(view(head.boot_id));
+    std::string key = to_hex(head.signing_key);
+    long long sequence = to_sql(head.sequence), part = head.part, parts = head.parts;
+    long long begin_boot = to_sql(head.begin_boottime_ns), end_boot = to_sql(head.end_boottime_ns);
+    long long end_wall = to_sql(head.end_wall_ns);
+    sql << "DELETE FROM hosts WHERE host = :host", soci::use(head.host);
+    sql << "INSERT INTO hosts (host, sequence, digest, boot_id, begin_boottime_ns,"
+           " end_boottime_ns, end_wall_ns, part, parts, signing_key)"
+           " VALUES (:host, :sequence, :digest, :boot, :bb, :eb, :ew, :part, :parts, :key)",
+        soci::use(head.host), soci::use(sequence), soci::use(digest), soci::use(boot),
+        soci::use(begin_boot), soci::use(end_boot), soci::use(end_wall), soci::use(part),
+        soci::use(parts), soci::use(key);
+    sql << "DELETE FROM devices WHERE host = :host", soci::use(head.host);
+    for (const auto &[index, device] : state.devices) {
+        long long number = index;
+        sql << "INSERT INTO devices (host, device_index, device) VALUES (:host, :number, :device)",
+            soci::use(head.host), soci::use(number), soci::use(device);
+    }
+}
+
+} // namespace
+
+Index::Index(std::unique_ptr<soci::session> sql, std::string path)
+    : sql_(std::move(sql)), path_(std::move(path)) {
+}
+Index::Index(Index &&) noexcept = default;
+Index &Index::operator=(Index &&) noexcept = default;
+Index::~Index() = default;
+
+Result<Index> Index::open(const std::string &path) {
+    return guarded<Index>(path, [&]() -> Result<Index> {
+        auto sql = std::make_unique<soci::session>(soci::sqlite3, "db=\"" + path + "\" timeout=10");
+        // The log is the truth: a power cut may cost the index its last transactions.
+        *sql << "PRAGMA journal_mode = WAL";
+        *sql << "PRAGMA synchronous = NORMAL";
+        for (const char *statement : kSchema)
+            *sql << statement;
+        Index index(std::move(sql), path);
+        int version = kVersion;
+        long long size = 0;
+        std::string root = to_hex(empty_root());
+        *index.sql_ << "SELECT version, size, root FROM log_state", soci::into(version),
+            soci::into(size), soci::into(root);
+        if (!index.sql_->got_data())
+            *index.sql_ << "INSERT INTO log_state (version, size, root) VALUES (:v, 0, :root)",
+                soci::use(version), soci::use(root);
+        if (version != kVersion)
+            return Error{"index " + path + ": has version " + std::to_string(version)};
+        index.size_ = static_cast<uint64_t>(size);
+        index.root_ = digest_of(root);
+        return index;
+    });
+}
+
+Status Index::add(std::span<const IndexRow> rows, const Hosts &changed, uint64_t size,
+                  const Digest &root) {
+    auto status = guarded<Done>(path_, [&]() -> Status {
+        soci::transaction transaction(*sql_);
+        write_rows(*sql_, rows);
+        for (const auto &[host, state] : changed)
+            write_host(*sql_, state);
+        long long entries = to_sql(size);
+        std::string hex = to_hex(root);
+        *sql_ << "UPDATE log_state SET size = :size, root = :root", soci::use(entries),
+            soci::use(hex);
+        transaction.commit();
+        return ok();
+    });
+    if (status) {
+        size_ = size;
+        root_ = root;
+    }
+    return status;
+}
+
+Result<Hosts> Index::hosts() {
+    return guarded<Hosts>(path_, [&]() -> Result<Hosts> {
+        Hosts hosts;
+        ChainHead head;
+        std::string digest, boot, key;
+        long long sequence = 0, begin_boot = 0, end_boot = 0, end_wall = 0, part = 0, parts = 0;
+        soci::statement each =
+            (sql_->prepare << "SELECT host, sequence, digest, boot_id, begin_boottime_ns,"
+                              " end_boottime_ns, end_wall_ns, part, parts, signing_key FROM hosts",
+             soci::into(head.host), soci::into(sequence), soci::into(digest), soci::into(boot),
+             soci::into(begin_boot), soci::into(end_boot), soci::into(end_wall), soci::into(part),
+             soci::into(parts), soci::into(key));
+        each.execute();
+        while (each.fetch()) {
+            head.sequence = static_cast<uint64_t>(sequence);
+            head.digest = digest_of(digest);
+            head.boot_id = text(bytes_of(boot));
+            head.begin_boottime_ns = static_cast<uint64_t>(begin_boot);
+            head.end_boottime_ns = static_cast<uint64_t>(end_boot);
+            head.end_wall_ns = static_cast<uint64_t>(end_wall);
+            head.part = static_cast<uint32_t>(part);
+            head.parts = static_cast<uint32_t>(parts);
+            head.signing_key = bytes_of(key);
+            hosts[head.host].head = head;
+        }
+        std::string host, device;
+        long long number = 0;
+        soci::statement named = (sql_->prepare << "SELECT host, device_index, device FROM devices",
+                                 soci::into(host), soci::into(number), soci::into(device));
+        named.execute();
+        while (named.fetch()) {
+            HostState &state = hosts[host];
+            state.head.devices.insert(static_cast<uint32_t>(number));
+            state.devices[static_cast<uint32_t>(number)] = device;
+        }
+        return hosts;
+    });
+}
+
+Result<std::vector<Index::Position>> Index::positions(const std::string &host, uint64_t sequence,
+                                                      size_t limit) {
+    using Positions = std::vector<Position>;
+    return guarded<Positions>(path_, [&]() -> Result<Positions> {
+        Positions positions;
+        long long from = to_sql(sequence), most = static_cast<long long>(limit);
+        long long found = 0, log_index = 0;
+        soci::statement each =
+            (sql_->prepare << "SELECT sequence, log_index FROM attestations WHERE host = :host"
+                              " AND sequence >= :sequence ORDER BY sequence LIMIT :most",
+             soci::use(host), soci::use(from), soci::use(most), soci::into(found),
+             soci::into(log_index));
+        each.execute();
+        while (each.fetch())
+            positions.push_back({static_cast<uint64_t>(found), static_cast<uint64_t>(log_index)});
+        return positions;
+    });
+}
+
+} // namespace tally

@@ -1,0 +1,82 @@
+#include "collector/intake.h"
+
+#include <chrono>
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+namespace tally {
+
+namespace {
+
+constexpr int kKeepaliveMs = 60'000; // a host that vanished is noticed after this and the timeout
+constexpr int kKeepaliveTimeoutMs = 20'000;
+constexpr auto kStopLimit = std::chrono::seconds(5);
+
+Stream::Peer peer_of(const grpc::CallbackServerContext &context) {
+    Stream::Peer peer{"", context.peer()};
+    auto names = context.auth_context()->FindPropertyValues(GRPC_PEER_DNS_PROPERTY_NAME);
+    if (names.size() == 1)
+        peer.host = std::string(names[0].data(), names[0].size());
+    return peer;
+}
+
+} // namespace
+
+Intake::~Intake() {
+    stop();
+}
+
+Status Intake::listen(const std::string &address, const Keys &keys) {
+    grpc::SslServerCredentialsOptions tls(
+        GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    tls.pem_root_certs = keys.tls_ca;
+    tls.pem_key_cert_pairs.push_back({keys.tls_key, keys.tls_certificate});
+
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::SslServerCredentials(tls), &port_);
+    builder.RegisterService(this);
+    builder.SetMaxReceiveMessageSize(kMaxMessage);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 16);
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0)
+        return Error{"cannot listen on " + address +
+                     ": is the address this machine's, and is no other program listening there?"};
+    return ok();
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> *
+Intake::Attest(grpc::CallbackServerContext *context) {
+    std::lock_guard lock(mutex_);
+    auto stream =
+        std::make_shared<Stream>(++last_stream_, peer_of(*context), root_, sequencer_, lines_);
+    std::erase_if(streams_, [](const auto &each) { return each.expired(); });
+    streams_.push_back(stream);
+    stream->start();
+    if (stopping_)
+        stream->stop();
+    return stream.get(); // it holds itself until OnDone
+}
+
+void Intake::stop() {
+    if (!server_)
+        return;
+    std::vector<std::weak_ptr<Stream>> streams;
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+        streams.swap(streams_);
+    }
+    for (const auto &each : streams) {
+        if (auto stream = each.lock())
+            stream->stop();
+    }
+    server_->Shutdown(std::chrono::system_clock::now() + kStopLimit);
+    server_->Wait();
+    server_.reset();
+}
+
+} // namespace tally

@@ -1,0 +1,151 @@
+// tally-collector: takes the hosts' attestations into the log.
+//
+// Exit status: 0 stopped by SIGTERM or SIGINT; 1 runtime failure; 2 usage, configuration or keys;
+// 4 the state directory cannot be used.
+#include "base/durable.h"
+#include "collector/intake.h"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <fcntl.h>
+#include <grpc/support/log.h>
+#include <iostream>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+
+namespace {
+
+using namespace tally;
+
+constexpr int kFailed = 1, kBadConfig = 2, kBadState = 4;
+
+int fail(const Log &lines, const Error &error, int status) {
+    lines.error(error.message);
+    return status;
+}
+
+// Two collectors on one log would both sign it. Held until the program ends.
+Result<Fd> lock_directory(const std::string &path) {
+    Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return errno_error("open directory " + path);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return Error{path + ": in use by another tally-collector"};
+        return errno_error("lock " + path);
+    }
+    return fd;
+}
+
+struct State {
+    TileLog log;
+    Index index;
+    Hosts hosts;
+};
+
+Result<State> open_state(const std::string &directory, const std::string &index_path,
+                         std::vector<NoteSigner> signers, const Log &lines) {
+    auto index = Index::open(index_path);
+    if (!index)
+        return index.error();
+    auto log = TileLog::open(directory + "/log", std::move(signers), index->size());
+    if (!log)
+        return log.error();
+    for (const std::string &path : log->foreign())
+        lines.warning(directory + "/log/" + printable(path) +
+                      ": not part of the log; take it away, `tally verify` will object to it");
+    auto ours = belongs_to(*index, *log);
+    if (!ours)
+        return ours.error();
+    if (!*ours)
+        return Error{index_path + ": was made from another log; delete it, it will be rebuilt"};
+    auto hosts = catch_up(*index, *log);
+    if (!hosts)
+        return hosts.error();
+    return State{*std::move(log), *std::move(index), *std::move(hosts)};
+}
+
+// gRPC's own errors, failed TLS handshakes among them, as lines of this program.
+void log_grpc(gpr_log_func_args *args) {
+    Log("tally-collector").warning("gRPC: " + printable(args->message, 512));
+}
+
+// Waits for SIGTERM, SIGINT or a word from the sequencer; true if it was a signal.
+bool wait_for_end(const sigset_t &signals, int failed) {
+    Fd signal(signalfd(-1, &signals, SFD_CLOEXEC));
+    pollfd waiting[] = {{signal.get(), POLLIN, 0}, {failed, POLLIN, 0}};
+    while (poll(waiting, 2, -1) < 0 && errno == EINTR) {
+    }
+    return (waiting[1].revents & POLLIN) == 0;
+}
+
+int serve(const Config &config, Keys keys, const Log &lines) {
+    // Before any thread starts, so that all inherit it.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    const std::string &directory = config.state_directory;
+    if (auto made = make_directories(directory, 0750); !made)
+        return fail(lines, made.error(), kBadState);
+    auto lock = lock_directory(directory);
+    if (!lock)
+        return fail(lines, lock.error(), kBadState);
+    std::string index_path = directory + "/index.db";
+    auto state = open_state(directory, index_path, std::move(keys.log), lines);
+    if (!state)
+        return fail(lines, state.error(), kBadState);
+
+    uint64_t size = state->log.size();
+    Fd failed(eventfd(0, EFD_CLOEXEC));
+    Sequencer sequencer(std::move(state->log), std::move(state->index), index_path,
+                        std::move(state->hosts), lines,
+                        [&failed] { eventfd_write(failed.get(), 1); });
+    Intake intake(keys.fleet_root, sequencer, lines);
+    if (auto listening = intake.listen(config.listen, keys); !listening)
+        return fail(lines, listening.error(), kFailed);
+    lines.info("listening on " + config.listen.substr(0, config.listen.rfind(':') + 1) +
+               std::to_string(intake.port()) + ", log " + config.log.origin + " at size " +
+               std::to_string(size));
+    bool asked = wait_for_end(signals, failed.get());
+    intake.stop();
+    sequencer.stop();
+    if (asked)
+        lines.info("stopped");
+    return asked ? 0 : kFailed;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    CLI::App app("Takes the attestations of GPU hosts into a verifiable log.", "tally-collector");
+    std::string path;
+    bool check = false;
+    app.add_option("--config", path, "configuration file (TOML)")->required();
+    app.add_flag("--check-config", check, "read the configuration and its keys, then exit");
+    app.set_version_flag("--version", "tally-collector " TALLYSTICK_VERSION);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+        return app.exit(error) == 0 ? 0 : kBadConfig;
+    }
+
+    Log lines("tally-collector");
+    gpr_set_log_function(log_grpc);
+    auto config = load_config(path);
+    if (!config)
+        return fail(lines, config.error(), kBadConfig);
+    auto keys = load_keys(*config);
+    if (!keys)
+        return fail(lines, keys.error(), kBadConfig);
+    if (check) {
+        std::cout << path << ": good\n";
+        return 0;
+    }
+    return serve(*config, *std::move(keys), lines);
+}

@@ -1,0 +1,88 @@
+#include "collector/replay.h"
+
+#include "attest/dsse.h"
+
+#include <memory>
+#include <openssl/x509.h>
+
+namespace tally {
+
+namespace {
+
+// The SubjectPublicKeyInfo of a certificate that was checked on arrival.
+Result<Bytes> public_key_of(const std::string &certificate) {
+    const auto *at = reinterpret_cast<const unsigned char *>(certificate.data());
+    std::unique_ptr<X509, decltype(&X509_free)> parsed(
+        d2i_X509(nullptr, &at, static_cast<long>(certificate.size())), X509_free);
+    unsigned char *der = nullptr;
+    int length = parsed ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed.get()), &der) : -1;
+    if (length <= 0)
+        return Error{"its certificate cannot be read"};
+    Bytes key(der, der + length);
+    OPENSSL_free(der);
+    return key;
+}
+
+Result<IndexRow> replay(uint64_t log_index, ByteView entry, Hosts &hosts, Hosts &changed) {
+    auto envelope = dsse_open(entry);
+    if (!envelope)
+        return envelope.error();
+    pb::Statement statement;
+    if (!statement.ParseFromArray(envelope->payload.data(),
+                                  static_cast<int>(envelope->payload.size())))
+        return Error{"not a statement"};
+    Bytes key;
+    if (!statement.certificate().empty()) {
+        auto found = public_key_of(statement.certificate());
+        if (!found)
+            return found.error();
+        key = *std::move(found);
+    }
+    for (const pb::Usage &usage : statement.usage()) {
+        if (usage.workload() >= static_cast<uint32_t>(statement.workloads_size()))
+            return Error{"usage names a workload that is not there"};
+    }
+    HostState &state = hosts[statement.host()];
+    state.head.host = statement.host();
+    follow(state, statement, sha256(entry), key);
+    changed[statement.host()] = state;
+    return index_row(log_index, statement, state);
+}
+
+} // namespace
+
+Result<Hosts> catch_up(Index &index, TileLog &log) {
+    auto hosts = index.hosts();
+    if (!hosts)
+        return hosts.error();
+    while (index.size() < log.size()) {
+        uint64_t bundle = index.size() / kTileWidth;
+        auto entries = log.entries(bundle);
+        if (!entries)
+            return entries.error();
+        std::vector<IndexRow> rows;
+        Hosts changed;
+        for (size_t i = index.size() % kTileWidth; i < entries->size(); ++i) {
+            uint64_t log_index = bundle * kTileWidth + i;
+            auto row = replay(log_index, (*entries)[i], *hosts, changed);
+            if (!row)
+                return Error{"log entry " + std::to_string(log_index) + ": " + row.error().message};
+            rows.push_back(*std::move(row));
+        }
+        uint64_t size = bundle * kTileWidth + entries->size();
+        auto root = log.root_at(size);
+        if (!root)
+            return root.error();
+        TALLY_TRY(index.add(rows, changed, size, *root));
+    }
+    return hosts;
+}
+
+Result<bool> belongs_to(const Index &index, TileLog &log) {
+    auto root = log.root_at(index.size());
+    if (!root)
+        return root.error();
+    return *root == index.root();
+}
+
+} // namespace tally

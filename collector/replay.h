@@ -1,0 +1,18 @@
+// The index from the log: at start, after a crash between publication and index, and when the index
+// was deleted, is damaged or belongs to another log.
+#pragma once
+
+#include "collector/index.h"
+#include "collector/log.h"
+
+namespace tally {
+
+// Indexes the log's entries that the index lacks and returns where all hosts' chains stand at the
+// log's end. The entries are held against the tree's hashes but not verified again: the log holds
+// only what was admitted, and `tally verify` checks exactly that.
+Result<Hosts> catch_up(Index &index, TileLog &log);
+
+// Whether the index was made from this log.
+Result<bool> belongs_to(const Index &index, TileLog &log);
+
+} // namespace tally

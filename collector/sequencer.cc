@@ -1,0 +1,228 @@
+#include "collector/sequencer.h"
+
+namespace tally {
+
+namespace {
+
+// std::visit with one lambda per alternative.
+template <typename... Cases> struct Match : Cases... { using Cases::operator()...; };
+template <typename... Cases> Match(Cases...) -> Match<Cases...>;
+
+} // namespace
+
+Sequencer::Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts,
+                     const Log &lines, std::function<void()> stopped)
+    : log_(std::move(log)), index_(std::move(index)), index_path_(std::move(index_path)),
+      hosts_(std::move(hosts)), lines_(lines), stopped_(std::move(stopped)),
+      thread_([this] { run(); }) {
+}
+
+Sequencer::~Sequencer() {
+    stop();
+}
+
+void Sequencer::stop() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    waiting_.notify_one();
+    if (thread_.joinable())
+        thread_.join();
+}
+
+void Sequencer::join(std::string host, uint64_t stream, std::function<void(Joined)> done) {
+    put(Join{std::move(host), stream, std::move(done)});
+}
+
+void Sequencer::submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
+                       std::function<void(Verdict)> done) {
+    queued_bytes_ += attestation.size();
+    put(Submission{std::move(host), stream, std::move(opened), std::move(attestation),
+                   std::move(done), std::nullopt});
+}
+
+void Sequencer::receipts(std::string host, uint64_t sequence, size_t limit,
+                         std::function<void(Receipts)> done) {
+    put(Lookup{std::move(host), sequence, limit, std::move(done)});
+}
+
+void Sequencer::put(Item item) {
+    {
+        std::unique_lock lock(mutex_);
+        if (!stopping_ && !failed_) {
+            queue_.push_back(std::move(item));
+            lock.unlock();
+            waiting_.notify_one();
+            return;
+        }
+    }
+    turn_away(item, "the collector is stopping");
+}
+
+bool Sequencer::take(Batch &batch) {
+    std::unique_lock lock(mutex_);
+    waiting_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    while (!queue_.empty() && batch.size() < kMaxBatch) {
+        batch.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    return !batch.empty();
+}
+
+void Sequencer::run() {
+    for (Batch batch; take(batch); batch.clear()) {
+        if (auto status = write(batch); !status) {
+            lines_.error(status.error().message + "; stopping, the next start recovers the log");
+            {
+                std::lock_guard lock(mutex_);
+                failed_ = true;
+                for (Item &item : queue_)
+                    batch.push_back(std::move(item));
+                queue_.clear();
+            }
+            for (Item &item : batch)
+                turn_away(item, "the collector cannot write its log");
+            stopped_();
+            return;
+        }
+        for (Item &item : batch)
+            answer(item);
+    }
+}
+
+// Decides every item of the batch, makes what was accepted durable, and remembers it.
+Status Sequencer::write(Batch &batch) {
+    std::vector<ByteView> entries;
+    std::vector<IndexRow> rows;
+    Hosts changed;
+    for (Item &item : batch) {
+        if (auto *join = std::get_if<Join>(&item))
+            streams_[join->host] = join->stream;
+        auto *submission = std::get_if<Submission>(&item);
+        if (submission == nullptr)
+            continue;
+        place(*submission, log_.size() + entries.size(), changed);
+        if (!std::holds_alternative<uint64_t>(*submission->placed))
+            continue;
+        rows.push_back(index_row(log_.size() + entries.size(), submission->opened.statement,
+                                 changed[submission->host]));
+        entries.emplace_back(submission->attestation);
+    }
+    if (entries.empty())
+        return ok();
+    TALLY_TRY(log_.append(entries));
+    for (const auto &[host, state] : changed)
+        hosts_[host] = state;
+    update_index(rows, changed);
+    return ok();
+}
+
+void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed) {
+    const Opened &opened = submission.opened;
+    if (streams_[submission.host] != submission.stream) {
+        submission.placed = TurnedAway{"a newer stream of this host took over"};
+        return;
+    }
+    HostState next;
+    if (auto staged = changed.find(submission.host); staged != changed.end())
+        next = staged->second;
+    else if (auto known = hosts_.find(submission.host); known != hosts_.end())
+        next = known->second;
+    next.head.host = submission.host;
+    auto breach = check_follows(next.head, opened.statement);
+    // The key was known to open_attestation only if it was in the log by then.
+    if (!breach && !next.head.signing_key.empty() && next.head.signing_key != opened.signing_key)
+        breach = Breach{pb::Refusal::CODE_BAD_CERTIFICATE,
+                        "signed with another key than the host's chain"};
+    if (breach) {
+        submission.placed = *breach;
+        streams_[submission.host] = 0; // a refusal ends the stream
+        return;
+    }
+    follow(next, opened.statement, opened.digest, opened.signing_key);
+    changed[submission.host] = std::move(next);
+    submission.placed = log_index;
+}
+
+// The log is durable already: an index that fails is behind, and catches up with the next batch.
+void Sequencer::update_index(const std::vector<IndexRow> &rows, const Hosts &changed) {
+    Status status = ok();
+    if (!index_failed_ && index_.size() + rows.size() == log_.size()) {
+        auto root = log_.root_at(log_.size());
+        status = root ? index_.add(rows, changed, log_.size(), *root) : Status(root.error());
+    } else {
+        auto reopened = Index::open(index_path_);
+        if (reopened)
+            index_ = *std::move(reopened);
+        auto caught_up = reopened ? catch_up(index_, log_) : Result<Hosts>(reopened.error());
+        status = caught_up ? ok() : Status(caught_up.error());
+    }
+    if (!status && !index_failed_)
+        lines_.error(status.error().message + "; the log is not affected, the index will catch up");
+    if (status && index_failed_)
+        lines_.notice("the index has caught up with the log");
+    index_failed_ = !status;
+}
+
+void Sequencer::answer(Item &item) {
+    std::visit(Match{[this](Join &join) {
+                         const ChainHead &head = hosts_[join.host].head;
+                         join.done(Welcome{head.sequence, head.digest, head.signing_key});
+                     },
+                     [this](Submission &submission) {
+                         queued_bytes_ -= submission.attestation.size();
+                         submission.done(verdict(submission));
+                     },
+                     [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
+               item);
+}
+
+Sequencer::Verdict Sequencer::verdict(const Submission &submission) {
+    if (const auto *breach = std::get_if<Breach>(&*submission.placed))
+        return *breach;
+    if (const auto *away = std::get_if<TurnedAway>(&*submission.placed))
+        return *away;
+    auto made =
+        receipt(submission.opened.statement.sequence(), std::get<uint64_t>(*submission.placed));
+    if (!made)
+        return TurnedAway{made.error().message};
+    return *std::move(made);
+}
+
+Sequencer::Receipts Sequencer::look_up(const Lookup &lookup) {
+    if (index_failed_)
+        return TurnedAway{"the index is behind the log; try again later"};
+    auto positions = index_.positions(lookup.host, lookup.sequence, lookup.limit);
+    if (!positions)
+        return TurnedAway{positions.error().message};
+    std::vector<pb::Receipt> receipts;
+    for (const Index::Position &position : *positions) {
+        auto made = receipt(position.sequence, position.log_index);
+        if (!made)
+            return TurnedAway{made.error().message};
+        receipts.push_back(*std::move(made));
+    }
+    return receipts;
+}
+
+Result<pb::Receipt> Sequencer::receipt(uint64_t sequence, uint64_t log_index) {
+    auto proof = log_.inclusion(log_index);
+    if (!proof)
+        return proof.error();
+    pb::Receipt receipt;
+    receipt.set_sequence(sequence);
+    receipt.set_index(log_index);
+    for (const Digest &hash : *proof)
+        receipt.add_proof(hash.data(), hash.size());
+    receipt.set_checkpoint(log_.checkpoint());
+    return receipt;
+}
+
+void Sequencer::turn_away(Item &item, const std::string &reason) {
+    if (auto *submission = std::get_if<Submission>(&item))
+        queued_bytes_ -= submission->attestation.size();
+    std::visit([&](auto &each) { each.done(TurnedAway{reason}); }, item);
+}
+
+} // namespace tally

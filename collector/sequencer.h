@@ -1,0 +1,124 @@
+// The order of the log: one thread takes verified attestations, holds each against its host's
+// chain, appends what fits as one batch, publishes, and only then answers. There is no artificial
+// delay: while one batch is written the next gathers, so a busy log pays one fsync for many
+// statements.
+//
+// Per host the newest stream counts: once it has joined, what an older one still brings is turned
+// away, so a host that reconnects never races with its own past.
+//
+// Callbacks run on the sequencer's thread in the order of the calls (once it is stopping: at once,
+// on the caller's), and must not block.
+#pragma once
+
+#include "attest/admit.h"
+#include "base/log.h"
+#include "collector/replay.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+
+namespace tally {
+
+// Why an attestation was neither logged nor refused: the collector stops, or a newer stream of the
+// host took over. The host connects again and sends it again.
+struct TurnedAway {
+    std::string reason;
+};
+
+class Sequencer {
+public:
+    struct Welcome {
+        uint64_t last_sequence = 0;
+        Digest head{}; // of the attestation at last_sequence
+        Bytes signing_key;
+    };
+    using Joined = std::variant<Welcome, TurnedAway>;
+    using Verdict = std::variant<pb::Receipt, Breach, TurnedAway>;
+    using Receipts = std::variant<std::vector<pb::Receipt>, TurnedAway>;
+
+    // `index_path`: reopened there after an index failure. `stopped` is called, on the sequencer's
+    // thread, when an append failed: the log's state is unknown and the program must end.
+    Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts, const Log &lines,
+              std::function<void()> stopped);
+    ~Sequencer(); // stop()
+
+    // Makes `stream` (any number but 0, never used twice) the host's current one.
+    void join(std::string host, uint64_t stream, std::function<void(Joined)> done);
+    // An attestation that open_attestation accepted, of the host of `stream`.
+    void submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
+                std::function<void(Verdict)> done);
+    // Receipts for what the log holds of the host from `sequence` on, at most `limit`.
+    void receipts(std::string host, uint64_t sequence, size_t limit,
+                  std::function<void(Receipts)> done);
+
+    // Whether enough is queued that a stream should not read ahead. The queue's bound is this plus
+    // one attestation for each stream.
+    bool crowded() const { return queued_bytes_ > kCrowded; }
+
+    // Finishes what is queued, answers it, and ends the thread.
+    void stop();
+
+private:
+    static constexpr size_t kCrowded = 32U << 20; // bytes of attestations
+    static constexpr size_t kMaxBatch = 1024;
+
+    struct Join {
+        std::string host;
+        uint64_t stream;
+        std::function<void(Joined)> done;
+    };
+    struct Submission {
+        std::string host;
+        uint64_t stream;
+        Opened opened;
+        Bytes attestation;
+        std::function<void(Verdict)> done;
+        std::optional<std::variant<uint64_t, Breach, TurnedAway>> placed; // uint64_t: leaf index
+    };
+    struct Lookup {
+        std::string host;
+        uint64_t sequence;
+        size_t limit;
+        std::function<void(Receipts)> done;
+    };
+    using Item = std::variant<Join, Submission, Lookup>;
+    using Batch = std::vector<Item>;
+
+    void put(Item item);
+    void run();
+    bool take(Batch &batch);
+    Status write(Batch &batch);
+    void place(Submission &submission, uint64_t log_index, Hosts &changed);
+    void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
+    void answer(Item &item);
+    Verdict verdict(const Submission &submission);
+    Receipts look_up(const Lookup &lookup);
+    Result<pb::Receipt> receipt(uint64_t sequence, uint64_t log_index);
+    void turn_away(Item &item, const std::string &reason);
+
+    // The sequencer's thread alone.
+    TileLog log_;
+    Index index_;
+    std::string index_path_;
+    bool index_failed_ = false;
+    Hosts hosts_;
+    std::unordered_map<std::string, uint64_t> streams_; // the current one of each host
+    const Log &lines_;
+    std::function<void()> stopped_;
+
+    std::mutex mutex_;
+    std::condition_variable waiting_;
+    std::deque<Item> queue_;
+    bool stopping_ = false;
+    bool failed_ = false;
+    std::atomic<size_t> queued_bytes_ = 0;
+    std::thread thread_;
+};
+
+} // namespace tally

@@ -1,0 +1,94 @@
+// One host's stream of attestations (attest/ledger.proto says who speaks when). Verifies what needs
+// no order, hands it to the sequencer, and writes the receipts back.
+//
+//   greeting   waits for Hello
+//   resuming   Resume and the receipts the host asked for are on their way; nothing is read
+//   open       reads attestations while at most kWindow of them are without a written receipt: that
+//              is the back-pressure, HTTP/2 flow control does the rest
+//   ending     a Refusal, the host's half-close or a stop; what was read is still answered
+//
+// A Refusal ends the stream with gRPC status OK: it is the answer, not a failure of the transport.
+// A stop, a newer stream of the host or a log that cannot be written end it UNAVAILABLE: try again.
+#pragma once
+
+#include "attest/ledger.grpc.pb.h"
+#include "collector/sequencer.h"
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace tally {
+
+// Messages are taken raw, so that one that is no protobuf can be refused: gRPC itself would make it
+// look like a half-close.
+class Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+               public std::enable_shared_from_this<Stream> {
+public:
+    struct Peer {
+        std::string host;    // the one DNS name of its TLS certificate; empty: it has not one
+        std::string address; // as gRPC writes it
+    };
+    Stream(uint64_t number, Peer peer, const FleetRoot &root, Sequencer &sequencer,
+           const Log &lines);
+
+    // Starts reading. The stream keeps itself alive until gRPC is done with it.
+    void start();
+    // Answers what was read, then ends the stream; the host will connect again.
+    void stop();
+
+    void OnReadDone(bool good) override;
+    void OnWriteDone(bool good) override;
+    void OnCancel() override;
+    void OnDone() override;
+
+private:
+    enum class Phase { kGreeting, kResuming, kOpen, kEnding };
+    static constexpr size_t kWindow = 64;
+    static constexpr size_t kPage = 256; // receipts looked up at once when a host resumes
+
+    void on_hello(const pb::Hello &hello);
+    void on_joined(Sequencer::Joined joined, uint64_t first_unreceipted);
+    void on_page(Sequencer::Receipts page);
+    void ask_page(); // when there is one to ask for and the one before is written
+    void on_attestation(const std::string &bytes);
+    void on_verdict(Sequencer::Verdict verdict, uint64_t sequence);
+    void refuse(const Breach &breach, uint64_t sequence);
+    void set_refusal(const Breach &breach, uint64_t sequence); // with mutex_ held
+    void log_refusal(const pb::Refusal &refusal) const;
+    void end(grpc::Status status);
+    void advance_io(); // with mutex_ held: starts what can be started
+    std::string name() const;
+
+    const uint64_t number_;
+    const Peer peer_;
+    const FleetRoot &root_;
+    Sequencer &sequencer_;
+    const Log &lines_;
+    std::shared_ptr<Stream> self_;
+
+    // Only between a read's end and the next read's start.
+    grpc::ByteBuffer request_;
+    Bytes signing_key_; // of the last attestation of this chain that verified
+
+    std::mutex mutex_; // guards all below
+    Phase phase_ = Phase::kGreeting;
+    bool reading_ = false;
+    bool writing_ = false;
+    bool broken_ = false;   // cancelled, or a write failed: nothing more can be sent
+    bool finished_ = false; // Finish was called
+    bool asked_ = false;    // for a page of old receipts
+    uint64_t next_old_ = 0; // the old receipts still to be asked for
+    uint64_t last_old_ = 0;
+    size_t in_flight_ = 0; // handed to the sequencer, no verdict yet
+    uint64_t receipted_ = 0;
+    std::optional<pb::Refusal> refusal_; // to be sent once nothing is in flight
+    bool verdict_ended_ = false;         // the sequencer said no: nothing after it counts
+    grpc::Status status_;
+    std::deque<pb::AttestReply> outbox_;
+    grpc::ByteBuffer reply_; // being written
+};
+
+} // namespace tally
