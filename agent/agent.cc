@@ -14,7 +14,8 @@ constexpr uint64_t kIntroduceEvery = 3600 * kSecond;
 constexpr uint64_t kLastReceipts = 5 * kSecond; // how long a stop waits for them
 } // namespace
 
-Agent::Agent(Config config, const Log &log) : config_(std::move(config)), log_(log) {}
+Agent::Agent(Config config, const Log &log) : config_(std::move(config)), log_(log) {
+}
 
 std::optional<Failure> Agent::prepare() {
     auto configuration = [](const Error &error) { return Failure{Exit::kConfiguration, error}; };
@@ -23,8 +24,8 @@ std::optional<Failure> Agent::prepare() {
         return Failure{Exit::kKernel, boot_id.error()};
     boot_id_ = *boot_id;
 
-    auto signer = Signer::load(config_.signing_key, config_.signing_certificate, config_.host,
-                               boot_id_);
+    auto signer =
+        Signer::load(config_.signing_key, config_.signing_certificate, config_.host, boot_id_);
     if (!signer)
         return configuration(signer.error());
     signer_ = std::make_unique<Signer>(std::move(*signer));
@@ -82,8 +83,8 @@ std::optional<Failure> Agent::open_spool() {
     if (!last)
         return state(last.error());
     if (auto resumed = signer_->resume(*last); !resumed)
-        return state(Error{"spool " + config_.state_directory + "/spool: " +
-                           resumed.error().message});
+        return state(
+            Error{"spool " + config_.state_directory + "/spool: " + resumed.error().message});
     return std::nullopt;
 }
 
@@ -104,8 +105,8 @@ std::optional<Failure> Agent::start_recording() {
     if (!recorder)
         return kernel(recorder.error());
     recorder_ = std::move(*recorder);
-    if (auto watched = loop_->watch(recorder_->edges_fd(),
-                                    [this](uint32_t) { recorder_->read_edges(); });
+    if (auto watched =
+            loop_->watch(recorder_->edges_fd(), [this](uint32_t) { recorder_->read_edges(); });
         !watched)
         return kernel(watched.error());
 
@@ -237,13 +238,12 @@ Status Agent::cut_window() {
     auto snapshot = recorder_->snapshot();
     if (!snapshot)
         return snapshot.error();
-    bool introduce =
-        introduce_ || snapshot->at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
+    bool introduce = introduce_ || snapshot->at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
     Introduction introduction{inventory_.all(), recorder_->hooks(), self_, signer_->certificate()};
-    auto statements = make_statements(
-        {window_begin_, recorder_->started().boottime_ns, last_, *snapshot, recorder_->rung(),
-         events_, introduce ? &introduction : nullptr},
-        [this](uint64_t id) { return workloads_->name(id); });
+    auto statements =
+        make_statements({window_begin_, recorder_->started().boottime_ns, last_, *snapshot,
+                         recorder_->rung(), events_, introduce ? &introduction : nullptr},
+                        [this](uint64_t id) { return workloads_->name(id); });
     for (pb::Statement &statement : statements)
         TALLY_TRY(keep(statement));
     if (introduce) {

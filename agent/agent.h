@@ -66,13 +66,13 @@ private:
     Inventory inventory_;
     std::vector<std::string> device_problems_;
     std::vector<pb::Event> events_;
-    Snapshot last_;                    // at the end of the window before
-    Instant window_begin_;             // which that end is, also across a restart
-    bool introduce_ = true;            // the next statement brings the inventory
-    uint64_t introduced_ns_ = 0;       // boottime
+    Snapshot last_;              // at the end of the window before
+    Instant window_begin_;       // which that end is, also across a restart
+    bool introduce_ = true;      // the next statement brings the inventory
+    uint64_t introduced_ns_ = 0; // boottime
     uint64_t next_window_ns_ = 0;
     uint64_t next_scan_ns_ = 0;
-    bool widening_ = false;            // the spool is full
+    bool widening_ = false; // the spool is full
 };
 
 } // namespace tally

@@ -31,8 +31,7 @@ Status read_collector(TomlTable &table, Config &config) {
     table.required("log_keys").string("log_keys", config.log_keys);
     TALLY_TRY(table.finish());
     size_t colon = config.collector_address.rfind(':');
-    if (colon == std::string::npos || colon == 0 ||
-        colon + 1 == config.collector_address.size())
+    if (colon == std::string::npos || colon == 0 || colon + 1 == config.collector_address.size())
         return table.error("address", "must be HOST:PORT");
     if (config.collector_name.empty())
         config.collector_name = config.collector_address.substr(0, colon);
@@ -96,8 +95,8 @@ Result<Config> load_config(const std::string &path) {
     root->integer("window_seconds", config.window_seconds, 1, 3600);
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
-    root->required("signing").table(
-        "signing", [&](TomlTable &table) { return read_signing(table, config); });
+    root->required("signing").table("signing",
+                                    [&](TomlTable &table) { return read_signing(table, config); });
     root->required("collector").table("collector", [&](TomlTable &table) {
         return read_collector(table, config);
     });

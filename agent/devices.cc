@@ -206,8 +206,8 @@ bool Inventory::update(const std::vector<Device> &present) {
     for (const Device &device : present) {
         auto known = std::find_if(by_index_.begin(), by_index_.end(),
                                   [&](const auto &entry) { return entry.second.id == device.id; });
-        uint32_t index = known != by_index_.end() ? known->first
-                                                  : static_cast<uint32_t>(by_index_.size());
+        uint32_t index =
+            known != by_index_.end() ? known->first : static_cast<uint32_t>(by_index_.size());
         if (known == by_index_.end() || known->second != device) {
             by_index_[index] = device;
             changed = true;

@@ -17,10 +17,10 @@ namespace tally {
 
 namespace {
 
-// The totals of one entry as of `at`, given its held time at the snapshot before and the time since.
-// An edge that fell between `at` and the reading is a little off, either way, and is moved into the
-// window it belongs to. An entry caught between the two atomic steps of an edge is off by the whole
-// boot time (see wire_usage): nothing, read it again.
+// The totals of one entry as of `at`, given its held time at the snapshot before and the time
+// since. An edge that fell between `at` and the reading is a little off, either way, and is moved
+// into the window it belongs to. An entry caught between the two atomic steps of an edge is off by
+// the whole boot time (see wire_usage): nothing, read it again.
 std::optional<UsageTotals> settle(const wire_usage &raw, uint64_t held_before, uint64_t window,
                                   uint64_t at) {
     uint64_t held = raw.open_files > 0 ? raw.held_ns + at : raw.held_ns;
@@ -67,7 +67,8 @@ void Recorder::Unload::operator()(ring_buffer *ring) const {
     ring_buffer__free(ring);
 }
 
-Recorder::Recorder(EdgeHandler on_edge) : on_edge_(std::move(on_edge)) {}
+Recorder::Recorder(EdgeHandler on_edge) : on_edge_(std::move(on_edge)) {
+}
 Recorder::~Recorder() = default;
 
 Result<std::unique_ptr<Recorder>> Recorder::start(const RecorderConfig &config,
@@ -106,8 +107,8 @@ Status Recorder::load(pb::Rung rung, const RecorderConfig &config) {
     if (!scan_link_)
         return errno_error("attach the scan (iter/task_file)");
     hooks_.push_back({"scan", true, "", tag_of(skeleton_->progs.scan)});
-    edges_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.edges), handle_edge, &on_edge_,
-                                  nullptr));
+    edges_.reset(
+        ring_buffer__new(bpf_map__fd(skeleton_->maps.edges), handle_edge, &on_edge_, nullptr));
     if (!edges_)
         return errno_error("map the edge ring");
     if (rung == pb::RUNG_TRACED)
@@ -281,7 +282,8 @@ Status Recorder::forget_idle(Snapshot &snapshot) const {
     for (auto entry = snapshot.usage.begin(); entry != snapshot.usage.end();) {
         const auto &[key, totals] = *entry;
         auto before = last_usage_.find(key);
-        bool idle = totals.open_files == 0 && before != last_usage_.end() && before->second == totals;
+        bool idle =
+            totals.open_files == 0 && before != last_usage_.end() && before->second == totals;
         wire_usage_key raw_key = {key.workload, key.device, 0};
         wire_usage last = {};
         if (!idle || bpf_map_lookup_and_delete_elem(map, &raw_key, &last) != 0) {

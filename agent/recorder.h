@@ -1,5 +1,5 @@
-// The kernel side as the agent sees it: loads the programs, attaches the best rung of the ladder that
-// this kernel offers, keeps the device numbers current, scans, and takes snapshots.
+// The kernel side as the agent sees it: loads the programs, attaches the best rung of the ladder
+// that this kernel offers, keeps the device numbers current, scans, and takes snapshots.
 #pragma once
 
 #include "agent/snapshot.h"

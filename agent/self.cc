@@ -37,8 +37,8 @@ std::string build_id() {
                 const ElfW(Phdr) &header = object->dlpi_phdr[i];
                 if (header.p_type != PT_NOTE)
                     continue;
-                const auto *at = reinterpret_cast<const uint8_t *>(object->dlpi_addr +
-                                                                   header.p_vaddr);
+                const auto *at =
+                    reinterpret_cast<const uint8_t *>(object->dlpi_addr + header.p_vaddr);
                 const auto *end = at + header.p_memsz;
                 while (at + sizeof(ElfW(Nhdr)) <= end) {
                     ElfW(Nhdr) note;
@@ -69,9 +69,9 @@ std::string missing_capabilities() {
         const char *name;
     };
     constexpr std::array<Needed, 4> kNeeded = {{{CAP_BPF, "CAP_BPF"},
-                                               {CAP_PERFMON, "CAP_PERFMON"},
-                                               {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
-                                               {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}}};
+                                                {CAP_PERFMON, "CAP_PERFMON"},
+                                                {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+                                                {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}}};
     __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets = {};
     syscall(SYS_capget, &header, sets.data());

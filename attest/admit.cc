@@ -87,7 +87,8 @@ struct FleetRoot::Impl {
     Store store;
 };
 
-FleetRoot::FleetRoot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FleetRoot::FleetRoot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 FleetRoot::FleetRoot(FleetRoot &&) noexcept = default;
 FleetRoot &FleetRoot::operator=(FleetRoot &&) noexcept = default;
 FleetRoot::~FleetRoot() = default;
@@ -154,8 +155,7 @@ std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView kno
         return *breach;
     const VerifyingKey &key = std::get<VerifyingKey>(signer);
     if (!dsse_verify(*envelope, key))
-        return Breach{pb::Refusal::CODE_BAD_SIGNATURE,
-                      "signature is not the host's signing key's"};
+        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "signature is not the host's signing key's"};
     if (envelope->key_id != key_id(key))
         return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "key id is not the signing key's"};
     opened.digest = sha256(attestation);

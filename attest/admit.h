@@ -37,8 +37,7 @@ private:
 };
 
 // id-kp for signing tallystick statements: 2.25.<UUID>, an arc that needs no registration (X.667).
-inline constexpr const char *kStatementSigningOid =
-    "2.25.178307330326388478625988293987992111";
+inline constexpr const char *kStatementSigningOid = "2.25.178307330326388478625988293987992111";
 
 // Everything about one attestation that does not depend on its predecessors but the signing key.
 struct Opened {

@@ -106,12 +106,10 @@ Result<std::optional<NoteKey>> parse_vkey(std::string_view line) {
 } // namespace
 
 NoteKey note_key(std::string name, const VerifyingKey &key) {
-    Digest hash = key.type() == KeyType::kEd25519 ? Sha256()
-                                                        .update(view(name))
-                                                        .update(view("\n"))
-                                                        .update(typed_key(key))
-                                                        .finish()
-                                                  : sha256(key.spki());
+    Digest hash =
+        key.type() == KeyType::kEd25519
+            ? Sha256().update(view(name)).update(view("\n")).update(typed_key(key)).finish()
+            : sha256(key.spki());
     return NoteKey{std::move(name), get_be32(hash.data()), key.type(), key};
 }
 
@@ -183,7 +181,8 @@ Result<Checkpoint> open_checkpoint(std::string_view note, const std::vector<Note
     }
     for (size_t i = 0; i < keys.size(); i++) {
         if (!signed_by[i])
-            return Error{"not signed by key " + to_vkey(keys[i]).substr(0, keys[i].name.size() + 9)};
+            return Error{"not signed by key " +
+                         to_vkey(keys[i]).substr(0, keys[i].name.size() + 9)};
     }
     auto checkpoint = parse_text(text);
     if (checkpoint && std::any_of(keys.begin(), keys.end(), [&](const NoteKey &key) {

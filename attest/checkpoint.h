@@ -4,9 +4,9 @@
 //   LF
 //   U+2014 SP <key name> SP base64(key id || signature) LF   one line per signature
 //
-// A checkpoint carries two: Ed25519 (type 0x01, key id SHA-256(name || LF || 0x01 || key)[:4]), what
-// witnesses and public clients demand, and ECDSA P-256 (type 0x02, key id SHA-256(SPKI)[:4], DER over
-// the text), what the agent's mbedTLS can check. Keys travel as vkeys, one a line:
+// A checkpoint carries two: Ed25519 (type 0x01, key id SHA-256(name || LF || 0x01 || key)[:4]),
+// what witnesses and public clients demand, and ECDSA P-256 (type 0x02, key id SHA-256(SPKI)[:4],
+// DER over the text), what the agent's mbedTLS can check. Keys travel as vkeys, one a line:
 //
 //   <name> "+" <8 hex digits key id> "+" base64(type || key)     Ed25519: 32 bytes; ECDSA: SPKI DER
 #pragma once

@@ -67,7 +67,8 @@ struct VerifyingKey::Impl {
     Bytes spki;
 };
 
-VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {
+}
 VerifyingKey::VerifyingKey(const VerifyingKey &) = default;
 VerifyingKey::VerifyingKey(VerifyingKey &&) noexcept = default;
 VerifyingKey &VerifyingKey::operator=(VerifyingKey other) noexcept {
@@ -124,7 +125,8 @@ struct SigningKey::Impl {
     Impl &operator=(const Impl &) = delete;
 };
 
-SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 SigningKey::SigningKey(SigningKey &&) noexcept = default;
 SigningKey &SigningKey::operator=(SigningKey &&) noexcept = default;
 SigningKey::~SigningKey() = default;

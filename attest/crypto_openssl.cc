@@ -77,7 +77,8 @@ struct VerifyingKey::Impl {
     Bytes spki;
 };
 
-VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {
+}
 VerifyingKey::VerifyingKey(const VerifyingKey &) = default;
 VerifyingKey::VerifyingKey(VerifyingKey &&) noexcept = default;
 VerifyingKey &VerifyingKey::operator=(VerifyingKey other) noexcept {
@@ -130,7 +131,8 @@ struct SigningKey::Impl {
     KeyType type;
 };
 
-SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 SigningKey::SigningKey(SigningKey &&) noexcept = default;
 SigningKey &SigningKey::operator=(SigningKey &&) noexcept = default;
 SigningKey::~SigningKey() = default;

@@ -40,8 +40,7 @@ Result<Bytes> dsse_seal(ByteView statement, const SigningKey &key) {
     auto signature = key.sign(dsse_pae(kStatementType, statement));
     if (!signature)
         return signature.error();
-    Bytes attestation =
-        serialise(text(statement), text(*signature), key_id(key.verifying_key()));
+    Bytes attestation = serialise(text(statement), text(*signature), key_id(key.verifying_key()));
     if (attestation.size() > kMaxAttestation)
         return Error{"attestation of " + std::to_string(attestation.size()) +
                      " bytes: at most 65,535 fit in the log"};
@@ -62,8 +61,9 @@ Result<Envelope> dsse_open(ByteView attestation) {
         return Error{"envelope has " + std::to_string(parsed.signatures_size()) +
                      " signatures: exactly one is allowed"};
     const pb::Signature &line = parsed.signatures(0);
-    // The signature covers the payload alone. So that nothing else can ride along, the envelope must
-    // be the very bytes that dsse_seal would have written: known fields only, each once, in order.
+    // The signature covers the payload alone. So that nothing else can ride along, the envelope
+    // must be the very bytes that dsse_seal would have written: known fields only, each once, in
+    // order.
     if (!equal(serialise(parsed.payload(), line.sig(), line.keyid()), attestation))
         return Error{"envelope is not in its canonical form"};
     return Envelope{to_bytes(view(parsed.payload())), to_bytes(view(line.sig())), line.keyid()};

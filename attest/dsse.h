@@ -1,9 +1,10 @@
 // DSSE, the signed form of a statement (github.com/secure-systems-lab/dsse, protocol.md v1).
 //
-//   PAE(type, body) = "DSSEv1" SP len(type) SP type SP len(body) SP body     lengths in ASCII decimal
+//   PAE(type, body) = "DSSEv1" SP len(type) SP type SP len(body) SP body     lengths in ASCII
+//   decimal
 //
-// The signature is over PAE. The bytes of the envelope are stored, hashed and passed on as they are:
-// protobuf has no canonical form, so nobody serialises an envelope again to check it.
+// The signature is over PAE. The bytes of the envelope are stored, hashed and passed on as they
+// are: protobuf has no canonical form, so nobody serialises an envelope again to check it.
 #pragma once
 
 #include "attest/crypto.h"
@@ -32,8 +33,8 @@ struct Envelope {
     std::string key_id; // a hint
 };
 
-// Refuses: over kMaxAttestation, not a protobuf, another payload type, not exactly one signature, or
-// bytes other than dsse_seal would have written around this payload and signature.
+// Refuses: over kMaxAttestation, not a protobuf, another payload type, not exactly one signature,
+// or bytes other than dsse_seal would have written around this payload and signature.
 Result<Envelope> dsse_open(ByteView attestation);
 
 bool dsse_verify(const Envelope &envelope, const VerifyingKey &key);

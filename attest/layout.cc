@@ -30,8 +30,8 @@ void add_level(std::vector<Tile> &tiles, int level, uint64_t hashes) {
 } // namespace
 
 std::string Tile::path() const {
-    std::string path = "tile/" + (level == kEntries ? "entries" : std::to_string(level)) + "/" +
-                       index_path(index);
+    std::string path =
+        "tile/" + (level == kEntries ? "entries" : std::to_string(level)) + "/" + index_path(index);
     if (width < kTileWidth)
         path += ".p/" + std::to_string(width);
     return path;
@@ -64,8 +64,8 @@ std::optional<Tile> parse_tile_path(std::string_view path) {
         std::string_view group = take_until(rest, '/');
         if (group.starts_with('x'))
             group.remove_prefix(1);
-        if (group.size() != 3 || !std::all_of(group.begin(), group.end(),
-                                              [](char c) { return c >= '0' && c <= '9'; }))
+        if (group.size() != 3 ||
+            !std::all_of(group.begin(), group.end(), [](char c) { return c >= '0' && c <= '9'; }))
             return std::nullopt;
         if (tile.index > UINT64_MAX / 1000 - 1)
             return std::nullopt;

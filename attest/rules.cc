@@ -92,10 +92,9 @@ std::optional<Breach> check_place(const ChainHead &head, const pb::Statement &st
                                                       " is in the log already (last is " +
                                                       number(head.sequence) + ")"};
     if (sequence > head.sequence + 1)
-        return Breach{pb::Refusal::CODE_SKIPPED, "sequence " + number(sequence) + " follows " +
-                                                     number(head.sequence) + ": " +
-                                                     number(sequence - head.sequence - 1) +
-                                                     " missing between them"};
+        return Breach{pb::Refusal::CODE_SKIPPED,
+                      "sequence " + number(sequence) + " follows " + number(head.sequence) + ": " +
+                          number(sequence - head.sequence - 1) + " missing between them"};
     if (head.sequence > 0 && !equal(view(statement.previous()), head.digest))
         return broken("previous is not the SHA-256 of attestation " + number(head.sequence));
     return std::nullopt;

@@ -8,11 +8,12 @@
 namespace tally {
 
 Log::Log(std::string program)
-    : program_(std::move(program)), journal_(std::getenv("JOURNAL_STREAM") != nullptr) {}
+    : program_(std::move(program)), journal_(std::getenv("JOURNAL_STREAM") != nullptr) {
+}
 
 void Log::write(Priority priority, std::string_view line) const {
-    std::string out = journal_ ? "<" + std::to_string(static_cast<int>(priority)) + ">"
-                               : program_ + ": ";
+    std::string out =
+        journal_ ? "<" + std::to_string(static_cast<int>(priority)) + ">" : program_ + ": ";
     if (!journal_ && priority == Priority::kError)
         out += "error: ";
     if (!journal_ && priority == Priority::kWarning)

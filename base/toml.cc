@@ -33,7 +33,8 @@ std::string place(const std::string &path, const toml::source_region &source) {
 }
 } // namespace
 
-TomlTable::TomlTable(std::unique_ptr<Parsed> parsed) : parsed_(std::move(parsed)) {}
+TomlTable::TomlTable(std::unique_ptr<Parsed> parsed) : parsed_(std::move(parsed)) {
+}
 TomlTable::TomlTable(TomlTable &&) noexcept = default;
 TomlTable::~TomlTable() = default;
 

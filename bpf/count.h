@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The accounting. Every rung of the ladder attaches its own hooks and calls these; none counts by
- * itself. There is no lock, because bpf_spin_lock is refused in some program types: each edge adds to
- * its entry atomically, and the sum is right in whatever order the edges arrive (see wire_usage).
+ * itself. There is no lock, because bpf_spin_lock is refused in some program types: each edge adds
+ * to its entry atomically, and the sum is right in whatever order the edges arrive (see
+ * wire_usage).
  */
 #ifndef TALLY_COUNT_H
 #define TALLY_COUNT_H
@@ -11,16 +12,14 @@
 
 enum evidence { SEEN_OPENING, FOUND_OPEN };
 
-static __always_inline void count_loss(__u32 place)
-{
+static __always_inline void count_loss(__u32 place) {
     __u64 *count = bpf_map_lookup_elem(&losses, &place);
 
     if (count)
         *count += 1; /* per CPU */
 }
 
-static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key)
-{
+static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key) {
     struct wire_usage *found = bpf_map_lookup_elem(&usage, key);
     struct wire_usage fresh = {};
 
@@ -31,8 +30,7 @@ static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *
 }
 
 /* The workload no longer has the file. Counts once, whoever else is releasing it. */
-static __always_inline void release_file(const struct wire_holder_key *holder_key, __u32 device)
-{
+static __always_inline void release_file(const struct wire_holder_key *holder_key, __u32 device) {
     struct wire_usage_key usage_key = {.workload = holder_key->workload, .device = device};
     struct wire_usage *total;
 
@@ -47,10 +45,10 @@ static __always_inline void release_file(const struct wire_holder_key *holder_ke
         __sync_fetch_and_add(&total->held_ns, bpf_ktime_get_boot_ns());
 }
 
-/* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known already. */
+/* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known
+ * already. */
 static __always_inline void hold_file(struct file *file, __u64 workload, __u32 device,
-                                      enum evidence evidence)
-{
+                                      enum evidence evidence) {
     struct wire_holder_key holder_key = {.file = (__u64)file, .workload = workload};
     struct wire_usage_key usage_key = {.workload = workload, .device = device};
     struct wire_holder *known = bpf_map_lookup_elem(&holders, &holder_key);

@@ -14,12 +14,11 @@
  *   do_syscall_64 -> syscall_exit_to_user_mode_work -> trace_sys_exit -> perf_syscall_exit
  *   (kernel/trace/trace_syscalls.c)
  *
- * The file is installed in the table by then. One tracepoint per system call, not the one for all of
- * them: other system calls do not run a program of ours. An ordinary file is told apart by its
+ * The file is installed in the table by then. One tracepoint per system call, not the one for all
+ * of them: other system calls do not run a program of ours. An ordinary file is told apart by its
  * inode's type, before any map is touched.
  */
-static __always_inline int opened(long descriptor)
-{
+static __always_inline int opened(long descriptor) {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file **table, *file = NULL;
     __u32 number, *device;
@@ -43,39 +42,34 @@ static __always_inline int opened(long descriptor)
 }
 
 SEC("tracepoint/syscalls/sys_exit_openat")
-int opened_openat(struct trace_event_raw_sys_exit *ctx)
-{
+int opened_openat(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
 }
 
 SEC("tracepoint/syscalls/sys_exit_openat2")
-int opened_openat2(struct trace_event_raw_sys_exit *ctx)
-{
+int opened_openat2(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
 }
 
 SEC("tracepoint/syscalls/sys_exit_open")
-int opened_open(struct trace_event_raw_sys_exit *ctx)
-{
+int opened_open(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
 }
 
 SEC("tracepoint/syscalls/sys_exit_creat")
-int opened_creat(struct trace_event_raw_sys_exit *ctx)
-{
+int opened_creat(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
 }
 
 SEC("tracepoint/syscalls/sys_exit_open_by_handle_at")
-int opened_by_handle(struct trace_event_raw_sys_exit *ctx)
-{
+int opened_by_handle(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
 }
 
-/* End of a scan: whoever was not seen no longer has the file. Deleting the current entry is safe. */
+/* End of a scan: whoever was not seen no longer has the file. Deleting the current entry is safe.
+ */
 static long sweep(struct bpf_map *map, struct wire_holder_key *key, struct wire_holder *holder,
-                  void *unused)
-{
+                  void *unused) {
     struct wire_holder_key gone = *key;
     __u32 device = holder->device;
 
@@ -86,11 +80,11 @@ static long sweep(struct bpf_map *map, struct wire_holder_key *key, struct wire_
 
 /*
  * The scan: every descriptor of every task (kernel/bpf/task_iter.c, task_file_seq_next). The agent
- * raises scan_number and reads the iterator to its end; the last call has no task (task_file_seq_stop).
+ * raises scan_number and reads the iterator to its end; the last call has no task
+ * (task_file_seq_stop).
  */
 SEC("iter/task_file")
-int scan(struct bpf_iter__task_file *ctx)
-{
+int scan(struct bpf_iter__task_file *ctx) {
     struct task_struct *task = ctx->task;
     struct file *file = ctx->file;
     __u32 number, *device;

@@ -16,14 +16,13 @@
 #define FMODE_PATH 0x4000
 
 /* The cgroup v2 id of a task: its directory's inode number (kernfs, 64 bit). */
-static __always_inline __u64 task_workload(struct task_struct *task)
-{
+static __always_inline __u64 task_workload(struct task_struct *task) {
     return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
-/* The device number behind an open file, or 0 if it is no character device or was opened with O_PATH. */
-static __always_inline __u32 file_device_number(struct file *file)
-{
+/* The device number behind an open file, or 0 if it is no character device or was opened with
+ * O_PATH. */
+static __always_inline __u32 file_device_number(struct file *file) {
     struct inode *inode = BPF_CORE_READ(file, f_inode);
 
     if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFCHR)

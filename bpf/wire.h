@@ -11,7 +11,8 @@
 #include <type_traits>
 #endif
 
-/* Up to this many devices at a time (map capacity); an index is never used twice in one agent run. */
+/* Up to this many devices at a time (map capacity); an index is never used twice in one agent run.
+ */
 #define WIRE_MAX_NODES 4096
 
 /* devices: device number as the kernel keeps it (major << 20 | minor, kdev_t.h) -> device index. */
@@ -49,7 +50,8 @@ struct wire_holder {
     __u64 seen; /* number of the last scan that saw it, or during which it was opened */
 };
 
-/* edges: a ring buffer record when a hold begins, so that the agent can name the workload in time. */
+/* edges: a ring buffer record when a hold begins, so that the agent can name the workload in time.
+ */
 struct wire_edge {
     __u64 boottime_ns;
     __u64 workload;

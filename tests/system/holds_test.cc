@@ -1,5 +1,5 @@
-// What tenants do with a device, against what the log says they did: real processes in real cgroups,
-// real BPF on this kernel, through agent, TLS, collector and the auditor's report.
+// What tenants do with a device, against what the log says they did: real processes in real
+// cgroups, real BPF on this kernel, through agent, TLS, collector and the auditor's report.
 //
 // One fleet per rung records all tenants at once; each test then looks at its own.
 #include "tests/system/lab.h"
@@ -244,8 +244,7 @@ protected:
         if (!traced())
             return; // scans see files, not opens
         ASSERT_TRUE(recorded().rows().contains(name)) << "no row for " << name;
-        EXPECT_EQ(std::stoull(recorded().rows().at(name).at("opens")),
-                  recorded().deed(name).opens);
+        EXPECT_EQ(std::stoull(recorded().rows().at(name).at("opens")), recorded().deed(name).opens);
     }
 
     static inline std::map<std::string, std::unique_ptr<Recorded>> recorded_;

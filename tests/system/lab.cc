@@ -64,7 +64,8 @@ int free_port() {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(address);
     auto *generic = reinterpret_cast<sockaddr *>(&address);
-    if (bind(listener.get(), generic, size) != 0 || getsockname(listener.get(), generic, &size) != 0)
+    if (bind(listener.get(), generic, size) != 0 ||
+        getsockname(listener.get(), generic, &size) != 0)
         return 0;
     return ntohs(address.sin_port);
 }
@@ -95,7 +96,8 @@ Outcome run(const std::vector<std::string> &command) {
 }
 
 Program::Program(const std::vector<std::string> &command, const std::string &output_file)
-    : pid_(spawn(command, output_file)), output_file_(output_file) {}
+    : pid_(spawn(command, output_file)), output_file_(output_file) {
+}
 
 Program &Program::operator=(Program &&other) noexcept {
     std::swap(pid_, other.pid_);
@@ -134,21 +136,18 @@ Lab::Lab() : port_(free_port()) {
     directory_ = mkdtemp(pattern.data());
     cgroups_ = cgroup2_mount() + "/" + fs::path(directory_).filename().string();
     EXPECT_TRUE(fs::create_directory(cgroups_)) << cgroups_;
-    Outcome made = run({program("tally"), "keys", keys(), "--host", kHost, "--collector",
-                        "localhost"});
+    Outcome made =
+        run({program("tally"), "keys", keys(), "--host", kHost, "--collector", "localhost"});
     EXPECT_EQ(made.status, 0) << made.output;
     write("tenants.d/lab.toml", "");
-    write("collector.toml", "listen = \"127.0.0.1:" + std::to_string(port_) + "\"\n" +
-                                "state_directory = \"" + path("collector") + "\"\n" +
-                                "fleet_root = \"" + keys() + "/fleet-ca.pem\"\n" +
-                                "[tls]\nca = \"" + keys() + "/fleet-ca.pem\"\n" +
-                                "certificate = \"" + keys() + "/collector/tls.pem\"\n" +
-                                "key = \"" + keys() + "/collector/tls.key\"\n" +
-                                "[log]\norigin = \"example.com/fleet\"\n" + "ed25519_key = \"" +
-                                keys() + "/log/ed25519.key\"\n" + "ecdsa_key = \"" + keys() +
-                                "/log/ecdsa.key\"\n");
-    write("tallyd.toml",
-          agent_config("[[device]]\nname = \"stand-in\"\nnode = \"/dev/full\"\n"));
+    write("collector.toml",
+          "listen = \"127.0.0.1:" + std::to_string(port_) + "\"\n" + "state_directory = \"" +
+              path("collector") + "\"\n" + "fleet_root = \"" + keys() + "/fleet-ca.pem\"\n" +
+              "[tls]\nca = \"" + keys() + "/fleet-ca.pem\"\n" + "certificate = \"" + keys() +
+              "/collector/tls.pem\"\n" + "key = \"" + keys() + "/collector/tls.key\"\n" +
+              "[log]\norigin = \"example.com/fleet\"\n" + "ed25519_key = \"" + keys() +
+              "/log/ed25519.key\"\n" + "ecdsa_key = \"" + keys() + "/log/ecdsa.key\"\n");
+    write("tallyd.toml", agent_config("[[device]]\nname = \"stand-in\"\nnode = \"/dev/full\"\n"));
 }
 
 Lab::~Lab() {
@@ -172,19 +171,18 @@ void Lab::write(const std::string &name, const std::string &contents) const {
 
 std::string Lab::agent_config(const std::string &extra) const {
     std::string host = keys() + "/hosts/" + kHost;
-    return "host = \"" + std::string(kHost) + "\"\nwindow_seconds = 1\n" +
-           "state_directory = \"" + path("agent") + "\"\ntenants_directory = \"" +
-           path("tenants.d") + "\"\n[signing]\nkey = \"" + host + "/signing.key\"\ncertificate = \"" +
-           host + "/signing.pem\"\n[collector]\naddress = \"127.0.0.1:" + std::to_string(port_) +
-           "\"\nname = \"localhost\"\nca = \"" + keys() + "/fleet-ca.pem\"\ncertificate = \"" + host +
-           "/tls.pem\"\nkey = \"" + host + "/tls.key\"\nlog_keys = \"" + keys() + "/log.vkeys\"\n" +
-           extra;
+    return "host = \"" + std::string(kHost) + "\"\nwindow_seconds = 1\n" + "state_directory = \"" +
+           path("agent") + "\"\ntenants_directory = \"" + path("tenants.d") +
+           "\"\n[signing]\nkey = \"" + host + "/signing.key\"\ncertificate = \"" + host +
+           "/signing.pem\"\n[collector]\naddress = \"127.0.0.1:" + std::to_string(port_) +
+           "\"\nname = \"localhost\"\nca = \"" + keys() + "/fleet-ca.pem\"\ncertificate = \"" +
+           host + "/tls.pem\"\nkey = \"" + host + "/tls.key\"\nlog_keys = \"" + keys() +
+           "/log.vkeys\"\n" + extra;
 }
 
 void Lab::start_collector() {
-    collector_ =
-        Program({program("tally-collector"), "--config", path("collector.toml")},
-                path("collector.out"));
+    collector_ = Program({program("tally-collector"), "--config", path("collector.toml")},
+                         path("collector.out"));
     EXPECT_TRUE(collector_.says("listening")) << collector_.output();
 }
 
@@ -239,8 +237,8 @@ std::map<std::string, std::map<std::string, std::string>> Lab::report() const {
 
 TenantProcess::TenantProcess(const std::string &cgroup_directory,
                              const std::function<void(Deed &)> &work) {
-    void *shared = mmap(nullptr, sizeof(Deed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                        -1, 0);
+    void *shared =
+        mmap(nullptr, sizeof(Deed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     deed_ = new (shared) Deed();
     pid_ = fork();
     if (pid_ != 0)
