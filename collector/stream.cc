@@ -12,14 +12,14 @@ grpc::Status unavailable(const std::string &reason) {
     return {grpc::StatusCode::UNAVAILABLE, reason};
 }
 
-// For the refusal's text only: what the attestation claims, unverified; 0 if it cannot be read.
-uint64_t claimed_sequence(ByteView attestation) {
+// What the attestation claims, unverified: for a refusal's text. Empty if it cannot be read.
+pb::Statement claimed(ByteView attestation) {
     auto envelope = dsse_open(attestation);
     pb::Statement statement;
     if (!envelope || !statement.ParseFromArray(envelope->payload.data(),
                                                static_cast<int>(envelope->payload.size())))
-        return 0;
-    return statement.sequence();
+        statement.Clear();
+    return statement;
 }
 
 } // namespace
@@ -140,15 +140,19 @@ void Stream::on_page(Sequencer::Receipts page) {
 
 void Stream::on_attestation(const std::string &bytes) {
     auto opened = open_attestation(view(bytes), signing_key_, root_);
-    if (auto *breach = std::get_if<Breach>(&opened))
-        return refuse(*breach, claimed_sequence(view(bytes)));
+    const auto *breach = std::get_if<Breach>(&opened);
+    pb::Statement unverified = breach != nullptr ? claimed(view(bytes)) : pb::Statement();
+    const pb::Statement &statement =
+        breach != nullptr ? unverified : std::get<Opened>(opened).statement;
+    uint64_t sequence = statement.sequence();
+    if (!statement.host().empty() && statement.host() != peer_.host)
+        return refuse(
+            {pb::Refusal::CODE_WRONG_HOST, "the statement names " + printable(statement.host()) +
+                                               ", the TLS certificate " + printable(peer_.host)},
+            sequence);
+    if (breach != nullptr)
+        return refuse(*breach, sequence);
     auto &good = std::get<Opened>(opened);
-    uint64_t sequence = good.statement.sequence();
-    if (good.statement.host() != peer_.host)
-        return refuse({pb::Refusal::CODE_WRONG_HOST,
-                       "the statement names " + printable(good.statement.host()) +
-                           ", the TLS certificate " + printable(peer_.host)},
-                      sequence);
     signing_key_ = good.signing_key;
     {
         std::lock_guard lock(mutex_);
