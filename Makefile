@@ -101,7 +101,7 @@ $(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
 test_objects = $(call objects,$(wildcard tests/unit/$(1)/*.cc tests/unit/support/*.cc))
 
 UNIT_TESTS := $(addprefix $(B)/tests/unit-,base attest-mbedtls attest-openssl agent collector audit)
-$(B)/tests/unit-base: $(call test_objects,base) $(BASE)
+$(B)/tests/unit-base: $(call objects,$(wildcard tests/unit/base/*.cc) tests/unit/support/main.cc) $(BASE)
 $(B)/tests/unit-attest-mbedtls: $(filter-out %_openssl_test.o,$(call test_objects,attest)) $(BASE) $(ATTEST_AGENT)
 $(B)/tests/unit-attest-openssl: $(call test_objects,attest) $(BASE) $(ATTEST_CENTRAL)
 $(B)/tests/unit-agent: $(call test_objects,agent) $(AGENT) $(GRPC_OBJ)
