@@ -2,12 +2,11 @@
 
 #include "base/durable.h"
 
-#include <cstdio>
 #include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
-#include <spawn.h>
+#include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace tally {
 
@@ -15,96 +14,96 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A test without its keys cannot say anything.
-[[noreturn]] void give_up(const std::string &why) {
-    std::fprintf(stderr, "TestKeys: %s\n", why.c_str());
-    std::abort();
-}
-
-template <typename T> T must(Result<T> result, const std::string &what) {
-    if (!result)
-        give_up(what + ": " + result.error().message);
-    return *std::move(result);
-}
-
-void run_quietly(const std::vector<std::string> &command) {
+// Runs it with its standard output discarded and returns its exit status.
+int run_quietly(std::vector<std::string> command) {
     std::vector<char *> arguments;
-    for (const std::string &word : command)
-        arguments.push_back(const_cast<char *>(word.c_str()));
+    for (std::string &word : command)
+        arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    pid_t pid = 0;
-    int failure = posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failure != 0)
-        give_up(command[0] + ": " + std::strerror(failure) + "; run `make` first");
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout) != nullptr)
+            execv(arguments[0], arguments.data());
+        perror(arguments[0]);
+        _exit(127);
+    }
     int status = 0;
-    if (waitpid(pid, &status, 0) != pid || status != 0)
-        give_up(command[0] + " failed");
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+SigningKey key_of(const std::string &pem) {
+    auto key = SigningKey::from_pem(pem);
+    if (!key) {
+        ADD_FAILURE() << key.error().message;
+        std::abort();
+    }
+    return *std::move(key);
 }
 
 } // namespace
 
-std::string program_path(const std::string &name) {
-    return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
-}
-
-Bytes pem_to_der(const std::string &pem) {
-    std::string base64;
-    std::string_view rest = pem;
-    for (bool inside = false; !rest.empty();) {
-        std::string_view line = take_until(rest, '\n');
-        if (line.starts_with("-----END"))
-            break;
-        if (inside)
-            base64 += line;
-        inside = inside || line.starts_with("-----BEGIN");
-    }
-    return must(from_base64(base64), "PEM");
-}
-
 TestKeys::TestKeys(const std::vector<std::string> &hosts, const std::vector<std::string> &options) {
-    std::string pattern = (fs::temp_directory_path() / "tally-keys-XXXXXX").string();
+    std::string pattern = fs::temp_directory_path().string() + "/tally-keys-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr)
-        give_up("cannot create " + pattern);
+        std::abort();
     directory_ = pattern;
-    std::vector<std::string> command = {
-        program_path("tally"), "keys", directory_, "--collector", "localhost", "--origin", kOrigin};
+    fs::path tally = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "tally";
+    std::vector<std::string> command = {tally, "keys", directory_, "--collector", "localhost"};
     for (const std::string &host : hosts)
         command.insert(command.end(), {"--host", host});
     command.insert(command.end(), options.begin(), options.end());
-    run_quietly(command);
+    EXPECT_EQ(run_quietly(command), 0) << "build " << tally << " first";
 }
 
 TestKeys::~TestKeys() {
-    std::error_code ignored;
-    fs::remove_all(directory_, ignored);
+    fs::remove_all(directory_);
 }
 
 std::string TestKeys::read(const std::string &name) const {
-    return must(read_text(path(name)), name);
+    auto contents = read_text(path(name));
+    EXPECT_TRUE(contents) << path(name);
+    return contents ? *contents : std::string();
 }
 
-SigningKey TestKeys::signing_key(const std::string &host) const {
-    std::string name = "hosts/" + host + "/signing.key";
-    return must(SigningKey::from_pem(read(name)), name);
+TestHost TestKeys::host(const std::string &name) const {
+    return {name, signing_key(name), certificate(name)};
 }
 
 Bytes TestKeys::certificate(const std::string &host) const {
-    return pem_to_der(read("hosts/" + host + "/signing.pem"));
+    return der_of(read("hosts/" + host + "/signing.pem"));
+}
+
+SigningKey TestKeys::signing_key(const std::string &host) const {
+    return key_of(read("hosts/" + host + "/signing.key"));
 }
 
 std::vector<NoteKey> TestKeys::log_keys() const {
-    return must(parse_vkeys(read("log.vkeys")), "log.vkeys");
+    auto keys = parse_vkeys(read("log.vkeys"));
+    EXPECT_TRUE(keys);
+    return keys ? *std::move(keys) : std::vector<NoteKey>();
 }
 
 std::vector<NoteSigner> TestKeys::log_signers() const {
     std::vector<NoteSigner> signers;
     for (const char *name : {"log/ed25519.key", "log/ecdsa.key"})
-        signers.push_back({kOrigin, must(SigningKey::from_pem(read(name)), name)});
+        signers.push_back({kOrigin, key_of(read(name))});
     return signers;
+}
+
+Bytes der_of(const std::string &pem) {
+    std::string base64;
+    std::string_view rest = pem;
+    while (!rest.empty()) {
+        std::string_view line = take_until(rest, '\n');
+        if (line.starts_with("-----END"))
+            break;
+        if (!line.starts_with("-----"))
+            base64 += line;
+    }
+    auto der = from_base64(base64);
+    EXPECT_TRUE(der);
+    return der ? *std::move(der) : Bytes();
 }
 
 } // namespace tally
