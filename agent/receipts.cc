@@ -80,7 +80,7 @@ Status Receipts::check(const pb::Receipt &receipt, const Digest &leaf) {
     if (receipt.checkpoint() != checkpoint_text_ || checkpoint_text_.empty()) {
         auto checkpoint = open_checkpoint(receipt.checkpoint(), log_keys_);
         if (!checkpoint)
-            return Error{which + checkpoint.error().message};
+            return Error{which + "checkpoint: " + checkpoint.error().message};
         checkpoint_ = *checkpoint;
         checkpoint_text_ = receipt.checkpoint();
     }
