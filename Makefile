@@ -24,7 +24,7 @@ GEN := build/gen
 
 CXX := g++
 CLANG := clang
-CXXFLAGS := -std=c++20 -O2 -g -Wall -Wextra -Werror -fPIE -fstack-protector-strong $(SANITIZERS)
+CXXFLAGS := -std=c++20 -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Werror -fPIE -fstack-protector-strong $(SANITIZERS)
 CPPFLAGS := -I. -isystem $(GEN) -DTALLYSTICK_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=2
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id=sha1 $(SANITIZERS)
 

@@ -29,9 +29,9 @@ protected:
         std::ofstream(path) << contents;
         return path;
     }
-    // The error for the good file with `line` put in front, or "" if it is accepted.
-    std::string error_of(const std::string &line) {
-        auto config = load_config(write(line + "\n" + kGood));
+    // The error for the good file with a line put in front, or a table behind; "" if accepted.
+    std::string error_of(const std::string &line, const std::string &table = "") {
+        auto config = load_config(write(line + "\n" + kGood + table));
         return config ? "" : config.error().message;
     }
 
@@ -61,10 +61,10 @@ TEST_F(Configuration, MistakesNameFileLineAndKey) {
               std::string::npos);
     EXPECT_NE(error_of("window_seconds = 0").find("from 1 to 3600"), std::string::npos);
     EXPECT_NE(error_of("window_seconds = ").find("tallyd.toml:1:"), std::string::npos);
-    EXPECT_NE(error_of("[recording]\nhooks = \"best\"").find("tallyd.toml:2: hooks:"),
+    EXPECT_NE(error_of("", "[recording]\nhooks = \"best\"").find("tallyd.toml:13: hooks:"),
               std::string::npos);
-    EXPECT_NE(error_of("[[device]]\nname = \"x\"").find("node: missing"), std::string::npos);
-    EXPECT_NE(error_of("[[device]]\nname = \"x\"\nnode = \"dev\"").find("must be a path"),
+    EXPECT_NE(error_of("", "[[device]]\nname = \"x\"").find("node: missing"), std::string::npos);
+    EXPECT_NE(error_of("", "[[device]]\nname = \"x\"\nnode = \"dev\"").find("must be a path"),
               std::string::npos);
     EXPECT_NE(error_of("device = 1").find("list of tables"), std::string::npos);
 }

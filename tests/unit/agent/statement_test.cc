@@ -1,4 +1,5 @@
-// Statements are functions of snapshots: made here from plain values, held to the rules of evidence.
+// Statements are functions of snapshots: made here from plain values, held to the rules of
+// evidence.
 #include "agent/statement.h"
 #include "attest/dsse.h"
 #include "attest/rules.h"
@@ -12,12 +13,12 @@ class Windows : public testing::Test {
 protected:
     std::vector<pb::Statement> make(bool introduce = false) {
         Introduction introduction{devices_, hooks_, agent_, certificate_};
-        return make_statements({before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
-                                introduce ? &introduction : nullptr},
-                               [](uint64_t id) {
-                                   return Workload{"/tenants/" + std::to_string(id),
-                                                   {id == 7 ? "acme" : "", ""}};
-                               });
+        return make_statements(
+            {before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
+             introduce ? &introduction : nullptr},
+            [](uint64_t id) {
+                return Workload{"/tenants/" + std::to_string(id), {id == 7 ? "acme" : "", ""}};
+            });
     }
     // As the signer would complete it, and what the rules then say.
     static std::string breach_of(pb::Statement statement) {
