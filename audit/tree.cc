@@ -8,101 +8,97 @@ namespace {
 
 constexpr size_t kHashSize = sizeof(Digest);
 
-Bytes join(const std::vector<Digest> &hashes) {
-    Bytes joined;
-    joined.reserve(hashes.size() * kHashSize);
-    for (const Digest &hash : hashes)
-        append(joined, hash);
-    return joined;
+std::string bytes_not(size_t found, size_t expected) {
+    return "has " + std::to_string(found) + " bytes, not " + std::to_string(expected);
 }
 
-// The number of the first hash that differs.
-size_t first_difference(ByteView a, ByteView b) {
-    size_t common = std::min(a.size(), b.size());
-    auto split = std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(common), b.begin());
-    return static_cast<size_t>(split.first - a.begin()) / kHashSize;
+// What a hash of a tile is the hash of.
+std::string origin_of(const Tile &tile, size_t position) {
+    uint64_t child = tile.index * kTileWidth + position;
+    if (tile.level == 0)
+        return "log index " + std::to_string(child) + " in " +
+               Tile{Tile::kEntries, tile.index, tile.width}.path();
+    return Tile{tile.level - 1, child}.path();
 }
 
 } // namespace
 
-Status TreeCheck::add(const Tile &bundle, ByteView bytes, const std::vector<ByteView> &entries,
-                      const std::function<std::string(size_t)> &name_of) {
-    std::vector<Digest> leaves;
-    for (ByteView entry : entries) {
-        leaves.push_back(leaf_hash(entry));
-        tree_.add(leaves.back());
+Status TreeCheck::add(const std::vector<Digest> &leaves, bool last) {
+    for (const Digest &leaf : leaves) {
+        tree_.add(leaf);
+        TALLY_TRY(push(0, leaf));
     }
-    Tile tile{0, bundle.index, bundle.width};
-    Bytes expected = join(leaves);
-    auto found = source_.read(tile);
-    if (!found)
-        return found.error();
-    // Its length is close_tile's to judge.
-    if (size_t wrong = first_difference(*found, expected);
-        found->size() == expected.size() && wrong < entries.size())
-        return Error{source_.path_of(bundle) + ": " + name_of(wrong) +
-                     " is not the entry whose hash is in " + tile.path()};
-    TALLY_TRY(check_superseded(bundle, bytes, [&](unsigned width) {
-        return width < entries.size()
-                   ? static_cast<size_t>(entries[width].data() - bytes.data()) - 2
-                   : bytes.size();
-    }));
-    if (levels_.empty())
-        levels_.emplace_back();
-    levels_[0].hashes = std::move(leaves);
-    return bundle.width == kTileWidth ? close_tile(0) : ok();
-}
-
-// The tile being filled at `level` is complete, or the last: compares it with its file, and passes
-// the hash of a full one to the level above.
-Status TreeCheck::close_tile(unsigned level) {
-    Level &closing = levels_[level];
-    auto width = static_cast<unsigned>(closing.hashes.size());
-    Tile tile{static_cast<int>(level), closing.index, width};
-    Bytes expected = join(closing.hashes);
-    auto found = source_.read(tile);
-    if (!found)
-        return found.error();
-    if (!equal(*found, expected)) {
-        size_t wrong = first_difference(*found, expected);
-        return Error{source_.path_of(tile) + ": " +
-                     (wrong < width
-                          ? "hash " + std::to_string(wrong) + " is not that of the entries"
-                          : "has " + std::to_string(found->size()) + " bytes, not " +
-                                std::to_string(expected.size()))};
-    }
-    TALLY_TRY(check_superseded(tile, expected, [](unsigned part) { return part * kHashSize; }));
-    hash_tiles_++;
-    if (width < kTileWidth)
-        return ok();
-    Digest above = subtree_root(closing.hashes);
-    closing.hashes.clear();
-    closing.index++;
-    if (levels_.size() == level + 1)
-        levels_.emplace_back();
-    levels_[level + 1].hashes.push_back(above);
-    return levels_[level + 1].hashes.size() == kTileWidth ? close_tile(level + 1) : ok();
-}
-
-Result<Digest> TreeCheck::finish() {
-    for (unsigned level = 0; level < levels_.size(); level++) {
+    for (size_t level = 0; last && level < levels_.size(); level++) {
         if (!levels_[level].hashes.empty())
-            TALLY_TRY(close_tile(level));
+            TALLY_TRY(compare(level));
     }
-    return tree_.root();
+    return ok();
 }
 
-Status TreeCheck::check_superseded(const Tile &tile, ByteView bytes,
-                                   const std::function<size_t(unsigned)> &prefix) const {
-    auto older = source_.superseded(tile);
-    if (!older)
-        return older.error();
-    for (const Tile &part : *older) {
-        auto found = source_.read(part);
-        if (!found)
-            return found.error();
-        if (!equal(*found, bytes.first(prefix(part.width))))
-            return Error{source_.path_of(part) + ": is not the beginning of " + tile.path()};
+Status TreeCheck::push(size_t level, const Digest &hash) {
+    if (level == levels_.size())
+        levels_.emplace_back();
+    levels_[level].hashes.push_back(hash);
+    if (levels_[level].hashes.size() < kTileWidth)
+        return ok();
+    TALLY_TRY(compare(level));
+    Digest root = subtree_root(levels_[level].hashes);
+    levels_[level].hashes.clear();
+    levels_[level].index++;
+    return push(level + 1, root);
+}
+
+Status TreeCheck::compare(size_t level) const {
+    const Level &filled = levels_[level];
+    Bytes expected;
+    for (const Digest &hash : filled.hashes)
+        append(expected, hash);
+    Tile tile{static_cast<int>(level), filled.index, static_cast<unsigned>(filled.hashes.size())};
+    auto found = source_.read_tile(tile);
+    if (!found)
+        return found.error();
+    TALLY_TRY(compare_file(found->tile, found->bytes, expected));
+    for (unsigned width : source_.partial_widths(tile)) {
+        if (width >= tile.width)
+            break;
+        Tile partial{tile.level, tile.index, width};
+        auto bytes = source_.read(partial.path(), width * kHashSize);
+        if (!bytes)
+            return bytes.error();
+        if (bytes->has_value())
+            TALLY_TRY(compare_file(partial, **bytes, ByteView(expected).first(width * kHashSize)));
+    }
+    return ok();
+}
+
+// `file` may be wider than `expected`, never shorter than its name says.
+Status TreeCheck::compare_file(const Tile &tile, const Bytes &file, ByteView expected) const {
+    if (file.size() != tile.width * kHashSize)
+        return source_.error(tile.path(), bytes_not(file.size(), tile.width * kHashSize));
+    auto [at, end] = std::mismatch(expected.begin(), expected.end(), file.begin());
+    if (at == expected.end())
+        return ok();
+    size_t position = static_cast<size_t>(at - expected.begin()) / kHashSize;
+    return source_.error(tile.path(), "hash " + std::to_string(position) + " is not that of " +
+                                          origin_of(tile, position));
+}
+
+Status check_superseded_bundles(const Source &source, const Tile &tile,
+                                const std::vector<ByteView> &entries) {
+    for (unsigned width : source.partial_widths(tile)) {
+        if (width >= entries.size())
+            break;
+        Bytes expected;
+        for (unsigned i = 0; i < width; i++)
+            append_entry(expected, entries[i]);
+        Tile partial{Tile::kEntries, tile.index, width};
+        auto bytes = source.read(partial.path(), expected.size());
+        if (!bytes)
+            return bytes.error();
+        if (!bytes->has_value())
+            continue;
+        if (!equal(**bytes, expected))
+            return source.error(partial.path(), "is not what " + tile.path() + " begins with");
     }
     return ok();
 }

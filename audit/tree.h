@@ -1,41 +1,42 @@
-// Holds a log's files against its own entries: every leaf hash computed anew from the entries, and
-// every hash tile of every level, byte for byte, from those. Bundle by bundle, so that memory is
-// one bundle and one tile per level, whatever the checkpoint says.
+// The Merkle tree of a log, computed again from its entries and held against the tile files, byte
+// for byte, those of earlier sizes (superseded partial tiles) included.
 #pragma once
 
 #include "attest/merkle.h"
 #include "audit/source.h"
 
-#include <functional>
+#include <vector>
 
 namespace tally {
 
+// Holds at most one tile of each level in memory.
 class TreeCheck {
 public:
     explicit TreeCheck(const Source &source) : source_(source) {}
 
-    // The bundle after the last one, as its bytes and the entries in them: all 256, or the last
-    // ones. `name_of` says in an error which entry does not fit.
-    Status add(const Tile &bundle, ByteView bytes, const std::vector<ByteView> &entries,
-               const std::function<std::string(size_t)> &name_of);
-    // After the last bundle: the partial tiles at the right edge. Returns the root.
-    Result<Digest> finish();
-
-    uint64_t hash_tiles() const { return hash_tiles_; }
+    // The hashes of the next leaves: 256 of them, or the last ones of the log (`last`), when the
+    // partial tiles at the right edge are compared too. The error names tile and hash.
+    Status add(const std::vector<Digest> &leaves, bool last);
+    Digest root() const { return tree_.root(); }
 
 private:
+    Status push(size_t level, const Digest &hash);
+    Status compare(size_t level) const;
+    Status compare_file(const Tile &tile, const Bytes &file, ByteView expected) const;
+
     struct Level {
-        uint64_t index = 0; // of the tile that is being filled
+        uint64_t index = 0; // of the tile being filled
         std::vector<Digest> hashes;
     };
-    Status close_tile(unsigned level);
-    Status check_superseded(const Tile &tile, ByteView bytes,
-                            const std::function<size_t(unsigned)> &prefix) const;
 
     const Source &source_;
     std::vector<Level> levels_;
     CompactTree tree_;
-    uint64_t hash_tiles_ = 0;
 };
+
+// Holds the earlier, shorter forms of an entry bundle against `bundle`, whose entries they begin
+// with. `entries` are views into `bundle`.
+Status check_superseded_bundles(const Source &source, const Tile &tile,
+                                const std::vector<ByteView> &entries);
 
 } // namespace tally
