@@ -1,6 +1,7 @@
 #include "audit/walk.h"
 
-#include "attest/envelope.pb.h"
+#include "attest/dsse.h"
+#include "audit/listing.h"
 #include "audit/tree.h"
 #include "base/durable.h"
 
@@ -10,50 +11,50 @@ namespace tally {
 
 namespace {
 
-// Which host and sequence an attestation claims to be of; nothing of it is verified.
-struct Claim {
-    std::string host;
-    uint64_t sequence = 0;
-};
+constexpr size_t kMaxCheckpoint = 65536; // as open_checkpoint
 
-Claim claim_of(ByteView attestation) {
-    pb::Envelope envelope;
-    pb::Statement statement;
-    if (!envelope.ParseFromArray(attestation.data(), static_cast<int>(attestation.size())) ||
-        !statement.ParseFromString(envelope.payload()))
-        return {};
-    return {statement.host(), statement.sequence()};
+Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys) {
+    auto note = source.read("checkpoint", kMaxCheckpoint);
+    if (!note)
+        return note.error();
+    if (!note->has_value())
+        return source.error("checkpoint", "missing: is this a log's directory?");
+    auto checkpoint = open_checkpoint(text(**note), keys);
+    if (!checkpoint)
+        return source.error("checkpoint", checkpoint.error().message);
+    return checkpoint;
 }
 
-std::string place(uint64_t index, const Claim &claim) {
-    std::string name = "log index " + std::to_string(index);
-    if (claim.host.empty())
-        return name + " (host and sequence unreadable)";
-    return name + " (host " + printable(claim.host, 253) + ", sequence " +
-           std::to_string(claim.sequence) + ")";
-}
-
-// The chains of all hosts, as far as the walk has come.
+// Each host's chain as far as it was read.
 class Chains {
 public:
-    explicit Chains(const FleetRoot &root) : root_(root) {}
+    Chains(const FleetRoot &root, const std::function<void(const Entry &)> &visit)
+        : root_(root), visit_(visit) {}
 
-    Status admit_entry(uint64_t index, ByteView attestation,
-                       const std::function<void(const Entry &)> &visit) {
-        Claim claim = claim_of(attestation);
-        auto known = chains_.find(claim.host);
-        Chain chain = known == chains_.end() ? Chain{} : std::move(known->second);
+    // The error names host and sequence as the attestation, possibly a forged one, claims them.
+    Status admit_next(uint64_t index, ByteView attestation) {
+        pb::Statement claimed;
+        auto envelope = dsse_open(attestation);
+        if (!envelope)
+            return envelope.error();
+        if (!claimed.ParseFromArray(envelope->payload.data(),
+                                    static_cast<int>(envelope->payload.size())))
+            return Error{"payload is not a statement"};
+        std::string host = claimed.host();
+        auto known = chains_.find(host);
+        Chain chain = known == chains_.end() ? Chain() : std::move(known->second);
         auto admitted = admit(chain.head, attestation, root_);
         if (auto *breach = std::get_if<Breach>(&admitted))
-            return Error{place(index, claim) + ": " + breach->reason};
+            return Error{"host " + printable(host) + ", sequence " +
+                         std::to_string(claimed.sequence()) + ": " + breach->reason};
         const Opened &opened = std::get<Opened>(admitted);
         if (opened.statement.has_inventory()) {
             chain.devices.clear();
             for (const pb::Device &device : opened.statement.inventory().devices())
                 chain.devices[device.index()] = device;
         }
-        Chain &kept = chains_[claim.host] = std::move(chain);
-        visit(Entry{index, attestation, opened, kept.devices});
+        visit_({index, opened, chain.devices});
+        chains_[host] = std::move(chain);
         return ok();
     }
 
@@ -64,88 +65,79 @@ private:
     };
 
     const FleetRoot &root_;
-    std::map<std::string, Chain> chains_;
+    const std::function<void(const Entry &)> &visit_;
+    std::map<std::string, Chain> chains_; // of hosts that the fleet's root vouches for
 };
 
-Result<Checkpoint> read_checkpoint(const Source &source, const Trust &trust) {
-    auto note = source.checkpoint();
-    if (!note)
-        return note.error();
-    auto checkpoint = open_checkpoint(*note, trust.log_keys);
-    if (!checkpoint)
-        return Error{source.directory() + "/checkpoint: " + checkpoint.error().message};
-    return checkpoint;
-}
-
-// The entries of a bundle, after they were held against the tree.
-Status walk_bundle(const Source &source, const Tile &bundle, TreeCheck &tree, Chains &chains,
-                   const std::function<void(const Entry &)> &visit) {
-    uint64_t first = bundle.index * kTileWidth;
-    auto bytes = source.read(bundle);
-    if (!bytes)
-        return bytes.error();
-    auto entries = split_bundle(*bytes);
-    std::string path = source.path_of(bundle);
+// The first tile.width entries of a bundle, which lie in `bytes`.
+Result<std::vector<ByteView>> entries_of(const Source &source, const Source::TileFile &found,
+                                         unsigned width) {
+    auto entries = split_bundle(found.bytes);
     if (!entries)
-        return Error{path + ": " + entries.error().message + ", counted from log index " +
-                     std::to_string(first)};
-    if (entries->size() != bundle.width)
-        return Error{path + ": has " + std::to_string(entries->size()) + " entries, not " +
-                     std::to_string(bundle.width)};
-    TALLY_TRY(tree.add(bundle, *bytes, *entries,
-                       [&](size_t i) { return place(first + i, claim_of((*entries)[i])); }));
-    for (size_t i = 0; i < entries->size(); i++) {
-        if (auto admitted = chains.admit_entry(first + i, (*entries)[i], visit); !admitted)
-            return Error{path + ": " + admitted.error().message};
-    }
-    return ok();
+        return source.error(found.tile.path(), entries.error().message);
+    if (entries->size() != found.tile.width)
+        return source.error(found.tile.path(), "has " + std::to_string(entries->size()) +
+                                                   " entries, not " +
+                                                   std::to_string(found.tile.width));
+    entries->resize(width);
+    return entries;
 }
 
 } // namespace
 
-Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &fleet_root_file) {
+Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &root_file) {
     auto vkeys = read_text(log_keys_file);
     if (!vkeys)
-        return vkeys.error();
+        return Error{"log keys: " + vkeys.error().message};
     auto keys = parse_vkeys(*vkeys);
     if (!keys)
-        return Error{log_keys_file + ": " + keys.error().message};
-    auto pem = read_text(fleet_root_file);
+        return Error{"log keys " + log_keys_file + ": " + keys.error().message};
+    auto pem = read_text(root_file);
     if (!pem)
-        return pem.error();
+        return Error{"fleet root: " + pem.error().message};
     auto root = FleetRoot::from_pem(*pem);
     if (!root)
-        return Error{fleet_root_file + ": " + root.error().message};
+        return Error{"fleet root " + root_file + ": " + root.error().message};
     return Trust{*std::move(keys), *std::move(root)};
 }
 
-Result<Walked> walk(const Source &source, const Trust &trust,
-                    const std::function<void(const Entry &)> &visit) {
-    auto checkpoint = read_checkpoint(source, trust);
+Result<Verified> walk(const Source &source, const Trust &trust,
+                      const std::function<void(const Entry &)> &visit) {
+    auto checkpoint = read_checkpoint(source, trust.log_keys);
     if (!checkpoint)
         return checkpoint.error();
-    auto leftovers = source.survey(checkpoint->size);
-    if (!leftovers)
-        return leftovers.error();
-    Walked walked{*checkpoint, 0, 0, *leftovers};
+    uint64_t size = checkpoint->size;
+    auto notes = check_listing(source, size);
+    if (!notes)
+        return notes.error();
+
     TreeCheck tree(source);
-    Chains chains(trust.fleet_root);
-    for (uint64_t at = 0; at < checkpoint->size;) {
-        uint64_t width = std::min<uint64_t>(checkpoint->size - at, kTileWidth);
-        Tile bundle{Tile::kEntries, at / kTileWidth, static_cast<unsigned>(width)};
-        TALLY_TRY(walk_bundle(source, bundle, tree, chains, visit));
-        walked.bundles++;
-        at += width;
+    Chains chains(trust.fleet_root, visit);
+    // A size that nobody has files for ends at the first that is missing.
+    for (uint64_t first = 0; first < size; first += kTileWidth) {
+        auto width = static_cast<unsigned>(std::min<uint64_t>(size - first, kTileWidth));
+        Tile tile{Tile::kEntries, first / kTileWidth, width};
+        auto found = source.read_tile(tile);
+        if (!found)
+            return found.error();
+        auto entries = entries_of(source, *found, width);
+        if (!entries)
+            return entries.error();
+        std::vector<Digest> leaves;
+        for (ByteView entry : *entries)
+            leaves.push_back(leaf_hash(entry));
+        TALLY_TRY(tree.add(leaves, width == size - first));
+        TALLY_TRY(check_superseded_bundles(source, tile, *entries));
+        for (unsigned i = 0; i < width; i++) {
+            if (auto admitted = chains.admit_next(first + i, (*entries)[i]); !admitted)
+                return source.error(found->tile.path(), "log index " + std::to_string(first + i) +
+                                                            ": " + admitted.error().message);
+        }
     }
-    auto root = tree.finish();
-    if (!root)
-        return root.error();
-    if (*root != checkpoint->root)
-        return Error{source.directory() + "/checkpoint: signs root " + to_base64(checkpoint->root) +
-                     ", but the log's entries have root " + to_base64(*root) +
-                     ": entries were changed, moved or replaced"};
-    walked.hash_tiles = tree.hash_tiles();
-    return walked;
+    if (tree.root() != checkpoint->root)
+        return source.error("checkpoint", "its root is not that of the log's " +
+                                              std::to_string(size) + " entries");
+    return Verified{*std::move(checkpoint), *std::move(notes)};
 }
 
 } // namespace tally

@@ -1,6 +1,11 @@
-// The one way into a log: everything that is printed about it went through here. Verifies
-// checkpoint, entries, tiles and every host's chain, from the log's files and two trusted things
-// alone.
+// The one pass over a log that everything `tally` prints is built upon: it verifies all of it and
+// hands out each attestation with where it was found. What a visitor gathers may be shown only if
+// walk() returned no error: the root is compared last.
+//
+//   checkpoint    signed by every key of the auditor's
+//   files         none that has no place in the log, none missing
+//   entries       hash to the tiles, of every level, byte for byte, and these to the signed root
+//   attestations  each host's chain: signature, certificate, sequence, previous, rules (attest/)
 #pragma once
 
 #include "attest/admit.h"
@@ -9,38 +14,40 @@
 
 #include <functional>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace tally {
 
-// What the auditor believes beforehand: the log's keys and the fleet's root.
+// What the auditor believes beforehand.
 struct Trust {
-    std::vector<NoteKey> log_keys; // the checkpoint must be signed by all of them
+    std::vector<NoteKey> log_keys;
     FleetRoot fleet_root;
 
-    // Files of vkey lines (attest/checkpoint.h) and of PEM certificates.
-    static Result<Trust> load(const std::string &log_keys_file, const std::string &fleet_root_file);
+    // From a file of vkey lines and one of PEM certificates.
+    static Result<Trust> load(const std::string &log_keys_file, const std::string &root_file);
 };
 
 using Devices = std::map<uint32_t, pb::Device>; // by Device.index
 
+// One verified attestation. References hold during the visit.
 struct Entry {
-    uint64_t index = 0; // in the log
-    ByteView attestation;
-    const Opened &opened;   // passed every rule, after all before it in its host's chain
-    const Devices &devices; // the host's last inventory, this statement's included
+    uint64_t index; // in the log
+    const Opened &opened;
+    const Devices &devices; // the host's inventory as of this statement
+
+    const pb::Statement &statement() const { return opened.statement; }
+    const std::string &device_id(const pb::Usage &usage) const {
+        return devices.at(usage.device()).id(); // attest/rules.h: usage names known devices
+    }
 };
 
-struct Walked {
+struct Verified {
     Checkpoint checkpoint;
-    uint64_t bundles = 0;
-    uint64_t hash_tiles = 0;
-    Leftovers leftovers;
+    std::vector<std::string> notes; // what was found but not read
 };
 
-// Shows every entry to `visit`, in the log's order. That an entry is in the log is known only when
-// walk has returned without an error: a visitor gathers, and prints nothing before that.
-// An error names file, log index, host and sequence, as far as they are known.
-Result<Walked> walk(const Source &source, const Trust &trust,
-                    const std::function<void(const Entry &)> &visit);
+Result<Verified> walk(const Source &source, const Trust &trust,
+                      const std::function<void(const Entry &)> &visit);
 
 } // namespace tally
