@@ -60,8 +60,9 @@ void Stream::OnReadDone(bool good) {
             phase_ = Phase::kEnding; // half-closed: status OK once all is answered
         if (!good || phase == Phase::kEnding)
             return advance_io();
+        handling_ = true;
     }
-    // No lock: the sequencer may answer at once. No other read runs until one is started below.
+    // No lock: the sequencer may answer at once. Nothing else is read meanwhile.
     pb::AttestRequest request;
     if (!grpc::SerializationTraits<pb::AttestRequest>::Deserialize(&request_, &request).ok())
         refuse({pb::Refusal::CODE_MALFORMED, "the message is not an AttestRequest"}, 0);
@@ -75,13 +76,15 @@ void Stream::OnReadDone(bool good) {
                                                 : "expected an attestation"},
                0);
     std::lock_guard lock(mutex_);
+    handling_ = false;
     advance_io();
 }
 
 void Stream::on_hello(const pb::Hello &hello) {
     {
         std::lock_guard lock(mutex_);
-        phase_ = Phase::kResuming;
+        if (phase_ == Phase::kGreeting)
+            phase_ = Phase::kResuming;
     }
     sequencer_.join(peer_.host, number_,
                     [self = shared_from_this(), first = hello.first_unreceipted()](
@@ -232,6 +235,7 @@ void Stream::advance_io() {
     if (broken_)
         outbox_.clear();
     if (!writing_ && !outbox_.empty()) {
+        reply_.Clear();
         bool own = false;
         grpc::SerializationTraits<pb::AttestReply>::Serialize(outbox_.front(), &reply_, &own);
         outbox_.pop_front();
@@ -239,7 +243,7 @@ void Stream::advance_io() {
         StartWrite(&reply_);
     }
     if (phase_ == Phase::kEnding) {
-        if (!writing_ && (in_flight_ == 0 || broken_)) {
+        if (!writing_ && !handling_ && (in_flight_ == 0 || broken_)) {
             finished_ = true;
             Finish(status_);
         }
@@ -248,7 +252,7 @@ void Stream::advance_io() {
     bool wants = phase_ == Phase::kGreeting ||
                  (phase_ == Phase::kOpen && in_flight_ + outbox_.size() < kWindow &&
                   (in_flight_ == 0 || !sequencer_.crowded()));
-    if (wants && !reading_) {
+    if (wants && !reading_ && !handling_) {
         reading_ = true;
         StartRead(&request_);
     }

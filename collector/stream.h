@@ -76,6 +76,7 @@ private:
     std::mutex mutex_; // guards all below
     Phase phase_ = Phase::kGreeting;
     bool reading_ = false;
+    bool handling_ = false; // what was read is being verified
     bool writing_ = false;
     bool broken_ = false;   // cancelled, or a write failed: nothing more can be sent
     bool finished_ = false; // Finish was called

@@ -2,6 +2,7 @@
 
 #include "base/durable.h"
 #include "tests/unit/collector/support.h"
+#include "tests/unit/support/keys.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -43,19 +44,19 @@ class LogAtSize : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(LogAtSize, HasTheFilesTheRootAndTheProofsOfItsSize) {
     Scratch scratch;
-    LogKeys keys;
+    TestKeys keys;
     uint64_t size = GetParam();
     {
-        auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
         ASSERT_TRUE(log) << log.error().message;
         if (size > 0) {
             ASSERT_TRUE(append(*log, size));
         }
     }
     EXPECT_EQ(files_below(scratch / "log"), expected_files(size));
-    auto log = TileLog::open(scratch / "log", keys.signers(), size);
+    auto log = TileLog::open(scratch / "log", keys.log_signers(), size);
     ASSERT_TRUE(log) << log.error().message;
-    auto checkpoint = open_checkpoint(log->checkpoint(), keys.verifying());
+    auto checkpoint = open_checkpoint(log->checkpoint(), keys.log_keys());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message;
     EXPECT_EQ(checkpoint->size, size);
     EXPECT_EQ(checkpoint->root, expected_root(size));
@@ -79,14 +80,14 @@ INSTANTIATE_TEST_SUITE_P(Sizes, LogAtSize,
 
 TEST(TileLog, GrowsInManyBatchesAcrossReopening) {
     Scratch scratch;
-    LogKeys keys;
+    TestKeys keys;
     uint64_t size = 0;
     for (uint64_t batch : {1, 1, 100, 153, 1, 1, 255, 88, 300, 1, 1024}) {
-        auto log = TileLog::open(scratch / "log", keys.signers(), size);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), size);
         ASSERT_TRUE(log) << log.error().message;
         ASSERT_TRUE(append(*log, batch));
         size += batch;
-        auto checkpoint = open_checkpoint(log->checkpoint(), keys.verifying());
+        auto checkpoint = open_checkpoint(log->checkpoint(), keys.log_keys());
         ASSERT_TRUE(checkpoint);
         EXPECT_EQ(checkpoint->root, expected_root(size));
         for (uint64_t i : {uint64_t{0}, size / 2, size - 1}) {
@@ -113,13 +114,13 @@ TEST(TileLog, GrowsInManyBatchesAcrossReopening) {
 
 TEST(TileLog, CrossesTheThirdLevelOfTiles) {
     Scratch scratch;
-    LogKeys keys;
-    auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+    TestKeys keys;
+    auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
     ASSERT_TRUE(log);
     ASSERT_TRUE(append(*log, 65535));
     ASSERT_TRUE(append(*log, 1));
     ASSERT_TRUE(append(*log, 300));
-    auto reopened = TileLog::open(scratch / "log", keys.signers(), 65836);
+    auto reopened = TileLog::open(scratch / "log", keys.log_signers(), 65836);
     ASSERT_TRUE(reopened) << reopened.error().message;
     EXPECT_EQ(reopened->root_at(65836).value(), expected_root(65836));
     auto proof = reopened->inclusion(70);
@@ -130,22 +131,22 @@ TEST(TileLog, CrossesTheThirdLevelOfTiles) {
 
 TEST(TileLog, RecoveryRemovesWhatWasNeverPublished) {
     Scratch scratch;
-    LogKeys keys;
+    TestKeys keys;
     {
-        auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
         ASSERT_TRUE(log && append(*log, 250));
     }
     auto published = read_file(scratch / "log/checkpoint");
     ASSERT_TRUE(published);
     {
-        auto log = TileLog::open(scratch / "log", keys.signers(), 250);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), 250);
         ASSERT_TRUE(log && append(*log, 300));
     }
     // As if the power went just before the checkpoint of 550 was renamed into place, and with a
     // partial tile that the full one had already replaced.
     std::filesystem::remove_all(scratch / "log/tile");
     {
-        auto log = TileLog::open(scratch / "again", keys.signers(), 0);
+        auto log = TileLog::open(scratch / "again", keys.log_signers(), 0);
         ASSERT_TRUE(log && append(*log, 250));
         std::filesystem::copy(scratch / "again/tile", scratch / "kept",
                               std::filesystem::copy_options::recursive);
@@ -159,7 +160,7 @@ TEST(TileLog, RecoveryRemovesWhatWasNeverPublished) {
     ASSERT_TRUE(replace_file(scratch / "log/checkpoint", *published));
     ASSERT_TRUE(replace_file(scratch / "log/tile/0/000.tmp", view("half a tile")));
 
-    auto log = TileLog::open(scratch / "log", keys.signers(), 250);
+    auto log = TileLog::open(scratch / "log", keys.log_signers(), 250);
     ASSERT_TRUE(log) << log.error().message;
     EXPECT_EQ(log->size(), 250U);
     EXPECT_TRUE(log->foreign().empty());
@@ -171,9 +172,9 @@ TEST(TileLog, RecoveryRemovesWhatWasNeverPublished) {
 TEST(TileLog, NamesTheFileOfAFlippedByte) {
     for (uint64_t size : {3, 256, 600}) {
         Scratch scratch;
-        LogKeys keys;
+        TestKeys keys;
         {
-            auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+            auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
             ASSERT_TRUE(log && append(*log, size));
         }
         for (const std::string &path : expected_files(size)) {
@@ -181,22 +182,22 @@ TEST(TileLog, NamesTheFileOfAFlippedByte) {
             size_t length = std::filesystem::file_size(file);
             for (size_t at : {size_t{0}, length / 2, length - 1}) {
                 flip_byte(file, at);
-                auto log = TileLog::open(scratch / "log", keys.signers(), size);
+                auto log = TileLog::open(scratch / "log", keys.log_signers(), size);
                 ASSERT_FALSE(log) << path << " byte " << at;
                 EXPECT_NE(log.error().message.find(path), std::string::npos)
                     << path << ": " << log.error().message;
                 flip_byte(file, at);
             }
         }
-        EXPECT_TRUE(TileLog::open(scratch / "log", keys.signers(), size));
+        EXPECT_TRUE(TileLog::open(scratch / "log", keys.log_signers(), size));
     }
 }
 
 TEST(TileLog, NamesAFileThatIsMissingOrCutShort) {
     Scratch scratch;
-    LogKeys keys;
+    TestKeys keys;
     {
-        auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
         ASSERT_TRUE(log && append(*log, 300));
     }
     for (const std::string &path : expected_files(300)) {
@@ -207,7 +208,7 @@ TEST(TileLog, NamesAFileThatIsMissingOrCutShort) {
             std::filesystem::resize_file(file, whole->size() - 1);
             if (gone)
                 std::filesystem::remove(file);
-            auto log = TileLog::open(scratch / "log", keys.signers(), 300);
+            auto log = TileLog::open(scratch / "log", keys.log_signers(), 300);
             ASSERT_FALSE(log) << path;
             EXPECT_NE(log.error().message.find(path), std::string::npos) << log.error().message;
             ASSERT_TRUE(replace_file(file, *whole));
@@ -217,32 +218,32 @@ TEST(TileLog, NamesAFileThatIsMissingOrCutShort) {
 
 TEST(TileLog, RefusesToGoBackBehindWhatWasAcknowledged) {
     Scratch scratch;
-    LogKeys keys;
+    TestKeys keys;
     {
-        auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+        auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
         ASSERT_TRUE(log && append(*log, 10));
     }
-    auto log = TileLog::open(scratch / "log", keys.signers(), 11);
+    auto log = TileLog::open(scratch / "log", keys.log_signers(), 11);
     ASSERT_FALSE(log);
     EXPECT_NE(log.error().message.find("rolled back"), std::string::npos) << log.error().message;
 }
 
 TEST(TileLog, RefusesACheckpointOfOtherKeys) {
     Scratch scratch;
-    LogKeys keys, others;
-    ASSERT_TRUE(TileLog::open(scratch / "log", keys.signers(), 0));
-    auto log = TileLog::open(scratch / "log", others.signers(), 0);
+    TestKeys keys, others;
+    ASSERT_TRUE(TileLog::open(scratch / "log", keys.log_signers(), 0));
+    auto log = TileLog::open(scratch / "log", others.log_signers(), 0);
     ASSERT_FALSE(log);
     EXPECT_NE(log.error().message.find("/checkpoint: "), std::string::npos);
 }
 
 TEST(TileLog, LeavesForeignFilesAloneAndNamesThem) {
     Scratch scratch;
-    LogKeys keys;
-    ASSERT_TRUE(TileLog::open(scratch / "log", keys.signers(), 0));
+    TestKeys keys;
+    ASSERT_TRUE(TileLog::open(scratch / "log", keys.log_signers(), 0));
     ASSERT_TRUE(make_directories(scratch / "log/tile/0"));
     ASSERT_TRUE(replace_file(scratch / "log/tile/0/notes.txt", view("hello")));
-    auto log = TileLog::open(scratch / "log", keys.signers(), 0);
+    auto log = TileLog::open(scratch / "log", keys.log_signers(), 0);
     ASSERT_TRUE(log) << log.error().message;
     EXPECT_EQ(log->foreign(), std::vector<std::string>{"tile/0/notes.txt"});
     EXPECT_TRUE(std::filesystem::exists(scratch / "log/tile/0/notes.txt"));

@@ -1,0 +1,311 @@
+#include "collector/intake.h"
+
+#include "base/durable.h"
+
+#include "tests/unit/collector/support.h"
+
+#include <cstdlib>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <thread>
+
+namespace tally {
+namespace {
+
+class IntakeTest : public testing::Test {
+protected:
+    TestKeys keys_{{kHost, "host2.example"}};
+    std::vector<NoteKey> log_keys_ = keys_.log_keys();
+    Scratch scratch_;
+    TestCollector collector_{keys_, scratch_ / "state"};
+    TestHost host_ = keys_.host(kHost);
+    TestStream stream_{collector_.port(), keys_};
+
+    std::vector<Bytes> logged() {
+        collector_.stop();
+        return log_entries(keys_, scratch_ / "state/log");
+    }
+};
+
+TEST_F(IntakeTest, ReceiptsEachAttestationInOrder) {
+    auto resume = stream_.hello();
+    ASSERT_TRUE(resume);
+    EXPECT_EQ(resume->last_sequence(), 0U);
+    EXPECT_TRUE(resume->head().empty());
+    std::vector<Bytes> sent;
+    for (int i = 0; i < 20; ++i)
+        ASSERT_TRUE(stream_.send(sent.emplace_back(host_.attest())));
+    for (uint64_t i = 0; i < 20; ++i)
+        stream_.expect_receipt(sent[i], i + 1, log_keys_);
+    stream_.half_close();
+    EXPECT_FALSE(stream_.read());
+    EXPECT_TRUE(stream_.finish().ok());
+    EXPECT_TRUE(logged() == sent);
+}
+
+TEST_F(IntakeTest, ResumesWithTheReceiptsThatAreStillWanted) {
+    ASSERT_TRUE(stream_.hello());
+    std::vector<Bytes> sent;
+    // More than one page of old receipts, and more than one tile.
+    std::thread writer([&] {
+        for (int i = 0; i < 700; ++i)
+            stream_.send(sent.emplace_back(host_.attest()));
+    });
+    for (int i = 0; i < 700; ++i)
+        ASSERT_TRUE(stream_.read());
+    writer.join();
+
+    TestStream again(collector_.port(), keys_);
+    auto resume = again.hello(3);
+    ASSERT_TRUE(resume);
+    EXPECT_EQ(resume->last_sequence(), 700U);
+    EXPECT_EQ(resume->head(), text(host_.digest()));
+    for (uint64_t sequence = 3; sequence <= 700; ++sequence)
+        again.expect_receipt(sent[sequence - 1], sequence, log_keys_);
+    Bytes next = host_.attest();
+    ASSERT_TRUE(again.send(next));
+    again.expect_receipt(next, 701, log_keys_);
+}
+
+TEST_F(IntakeTest, RefusesAStatementThatNamesAnotherHost) {
+    ASSERT_TRUE(stream_.hello());
+    TestHost other = keys_.host("host2.example");
+    ASSERT_TRUE(stream_.send(other.attest()));
+    auto refusal = stream_.expect_refusal(pb::Refusal::CODE_WRONG_HOST);
+    EXPECT_EQ(refusal.sequence(), 1U);
+    EXPECT_TRUE(logged().empty());
+}
+
+TEST_F(IntakeTest, RefusesAReplay) {
+    ASSERT_TRUE(stream_.hello());
+    Bytes first = host_.attest();
+    ASSERT_TRUE(stream_.send(first));
+    ASSERT_TRUE(stream_.send(first));
+    stream_.expect_receipt(first, 1, log_keys_);
+    EXPECT_EQ(stream_.expect_refusal(pb::Refusal::CODE_REPLAYED).sequence(), 1U);
+    EXPECT_EQ(logged().size(), 1U);
+}
+
+TEST_F(IntakeTest, RefusesASkippedSequence) {
+    ASSERT_TRUE(stream_.hello());
+    Bytes first = host_.attest();
+    host_.attest();
+    ASSERT_TRUE(stream_.send(first));
+    ASSERT_TRUE(stream_.send(host_.attest()));
+    stream_.expect_receipt(first, 1, log_keys_);
+    EXPECT_EQ(stream_.expect_refusal(pb::Refusal::CODE_SKIPPED).sequence(), 3U);
+}
+
+TEST_F(IntakeTest, RefusesAnotherPrevious) {
+    ASSERT_TRUE(stream_.hello());
+    Bytes first = host_.attest();
+    pb::Statement second = host_.next();
+    second.set_previous(std::string(32, 'x'));
+    ASSERT_TRUE(stream_.send(first));
+    ASSERT_TRUE(stream_.send(host_.attest(second)));
+    stream_.expect_receipt(first, 1, log_keys_);
+    stream_.expect_refusal(pb::Refusal::CODE_BROKEN_CHAIN);
+}
+
+TEST_F(IntakeTest, RefusesHeldTimeAboveTheWindow) {
+    ASSERT_TRUE(stream_.hello());
+    pb::Statement statement = host_.next();
+    statement.mutable_usage(0)->set_held_ns(11 * TestHost::kSecond);
+    ASSERT_TRUE(stream_.send(host_.attest(statement)));
+    stream_.expect_refusal(pb::Refusal::CODE_IMPOSSIBLE);
+}
+
+TEST_F(IntakeTest, RefusesAForeignSignatureAndKeepsWhatCameBefore) {
+    ASSERT_TRUE(stream_.hello());
+    std::vector<Bytes> sent = {host_.attest(), host_.attest()};
+    // Signed with a key that is not the chain's: host2's.
+    TestHost forger(kHost, keys_.signing_key("host2.example"), keys_.certificate("host2.example"));
+    for (const Bytes &each : sent)
+        ASSERT_TRUE(stream_.send(each));
+    ASSERT_TRUE(stream_.send(forger.attest(host_.next())));
+    stream_.expect_receipt(sent[0], 1, log_keys_);
+    stream_.expect_receipt(sent[1], 2, log_keys_);
+    EXPECT_EQ(stream_.expect_refusal(pb::Refusal::CODE_BAD_SIGNATURE).sequence(), 3U);
+    EXPECT_TRUE(logged() == sent);
+}
+
+TEST_F(IntakeTest, RefusesASigningCertificateOfAnotherHost) {
+    ASSERT_TRUE(stream_.hello());
+    TestHost forger(kHost, keys_.signing_key("host2.example"), keys_.certificate("host2.example"));
+    ASSERT_TRUE(stream_.send(forger.attest()));
+    stream_.expect_refusal(pb::Refusal::CODE_BAD_CERTIFICATE);
+}
+
+TEST_F(IntakeTest, RefusesAnAttestationAbove65535Bytes) {
+    ASSERT_TRUE(stream_.hello());
+    ASSERT_TRUE(stream_.send(Bytes(65536, 'x')));
+    stream_.expect_refusal(pb::Refusal::CODE_MALFORMED);
+}
+
+TEST_F(IntakeTest, EndsTheStreamOnAMessageAboveTheTransportLimit) {
+    ASSERT_TRUE(stream_.hello());
+    stream_.send(Bytes(Intake::kMaxMessage + 1, 'x'));
+    EXPECT_FALSE(stream_.read());
+    EXPECT_EQ(stream_.finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(IntakeTest, RefusesAnAttestationBeforeHello) {
+    ASSERT_TRUE(stream_.send(host_.attest()));
+    stream_.expect_refusal(pb::Refusal::CODE_PROTOCOL);
+}
+
+TEST_F(IntakeTest, RefusesASecondHelloAndAnEmptyMessage) {
+    ASSERT_TRUE(stream_.hello());
+    EXPECT_FALSE(stream_.hello());
+    EXPECT_TRUE(stream_.finish().ok());
+    TestStream other(collector_.port(), keys_);
+    ASSERT_TRUE(other.hello());
+    ASSERT_TRUE(other.send(pb::AttestRequest()));
+    other.expect_refusal(pb::Refusal::CODE_PROTOCOL);
+}
+
+TEST_F(IntakeTest, RefusesBytesThatAreNoMessage) {
+    auto identity = TestStream::identity(keys_);
+    grpc::SslCredentialsOptions tls{identity.trust, identity.key, identity.certificate};
+    grpc::GenericStub stub(grpc::CreateChannel("localhost:" + std::to_string(collector_.port()),
+                                               grpc::SslCredentials(tls)));
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    auto call = stub.PrepareCall(&context, "/tallystick.v1.Ledger/Attest", &queue);
+    auto wait = [&queue] {
+        void *tag = nullptr;
+        bool good = false;
+        queue.Next(&tag, &good);
+        return good;
+    };
+    call->StartCall(nullptr);
+    ASSERT_TRUE(wait());
+    grpc::Slice garbage("\x0a\xff\xff\xff", 4); // a field longer than the message
+    call->Write(grpc::ByteBuffer(&garbage, 1), nullptr);
+    ASSERT_TRUE(wait());
+    grpc::ByteBuffer answer;
+    call->Read(&answer, nullptr);
+    ASSERT_TRUE(wait());
+    pb::AttestReply reply;
+    ASSERT_TRUE(grpc::SerializationTraits<pb::AttestReply>::Deserialize(&answer, &reply).ok());
+    EXPECT_EQ(reply.refusal().code(), pb::Refusal::CODE_MALFORMED);
+    grpc::Status status;
+    call->Finish(&status, nullptr);
+    wait();
+    EXPECT_TRUE(status.ok());
+}
+
+TEST_F(IntakeTest, RefusesATlsCertificateWithTwoNames) {
+    std::string directory = scratch_ / "two";
+    std::string command =
+        "mkdir " + directory + " && openssl req -x509 -newkey ec -pkeyopt" +
+        " ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=two -CA " + keys_.path("fleet-ca.pem") +
+        " -CAkey " + keys_.path("fleet-ca.key") +
+        " -addext subjectAltName=DNS:gpu1.example,DNS:host2.example -addext"
+        " extendedKeyUsage=clientAuth -addext basicConstraints=critical,CA:FALSE -out " +
+        directory + "/tls.pem -keyout " + directory + "/tls.key 2>" + directory + "/log";
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    TestStream stream(collector_.port(),
+                      {read_text(directory + "/tls.pem").value(),
+                       read_text(directory + "/tls.key").value(), keys_.read("fleet-ca.pem")});
+    stream.expect_refusal(pb::Refusal::CODE_BAD_CERTIFICATE);
+}
+
+TEST_F(IntakeTest, TurnsAwayWhoeverHasNoCertificateOfTheFleet) {
+    TestKeys foreign, expired({kHost}, {"--expired"});
+    auto stranger = TestStream::identity(foreign);
+    stranger.trust = keys_.read("fleet-ca.pem");
+    auto late = TestStream::identity(expired);
+    late.trust = keys_.read("fleet-ca.pem");
+    for (const auto &identity :
+         {TestStream::Identity{"", "", keys_.read("fleet-ca.pem")}, stranger, late}) {
+        TestStream stream(collector_.port(), identity);
+        EXPECT_FALSE(stream.hello());
+        EXPECT_EQ(stream.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+    }
+    // A signing key is not a TLS key.
+    TestStream signer(collector_.port(),
+                      {keys_.read("hosts/gpu1.example/signing.pem"),
+                       keys_.read("hosts/gpu1.example/signing.key"), keys_.read("fleet-ca.pem")});
+    EXPECT_FALSE(signer.hello());
+}
+
+TEST_F(IntakeTest, GivesTheHostToItsNewestStream) {
+    ASSERT_TRUE(stream_.hello());
+    Bytes first = host_.attest();
+    ASSERT_TRUE(stream_.send(first));
+    stream_.expect_receipt(first, 1, log_keys_);
+    TestStream newer(collector_.port(), keys_);
+    auto resume = newer.hello(2);
+    ASSERT_TRUE(resume);
+    EXPECT_EQ(resume->last_sequence(), 1U);
+    Bytes second = host_.attest();
+    ASSERT_TRUE(stream_.send(second));
+    EXPECT_FALSE(stream_.read());
+    EXPECT_EQ(stream_.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+    ASSERT_TRUE(newer.send(second));
+    newer.expect_receipt(second, 2, log_keys_);
+    EXPECT_EQ(logged().size(), 2U);
+}
+
+TEST_F(IntakeTest, ServesManyHostsAtOnce) {
+    std::vector<std::string> names;
+    for (int i = 0; i < 8; ++i)
+        names.push_back("many" + std::to_string(i) + ".example");
+    TestKeys keys(names);
+    Scratch scratch;
+    TestCollector collector(keys, scratch / "state");
+    auto log_keys = keys.log_keys();
+    std::vector<std::thread> hosts;
+    for (const std::string &name : names) {
+        hosts.emplace_back([&, name] {
+            TestHost host = keys.host(name);
+            TestStream stream(collector.port(), keys, name);
+            ASSERT_TRUE(stream.hello());
+            for (uint64_t round = 0; round < 10; ++round) {
+                std::vector<Bytes> sent;
+                for (int i = 0; i < 10; ++i)
+                    ASSERT_TRUE(stream.send(sent.emplace_back(host.attest())));
+                for (uint64_t i = 0; i < 10; ++i)
+                    stream.expect_receipt(sent[i], round * 10 + i + 1, log_keys);
+            }
+        });
+    }
+    for (std::thread &host : hosts)
+        host.join();
+    collector.stop();
+    // The auditor's view: every chain whole, from the log alone.
+    auto root = FleetRoot::from_pem(keys.read("fleet-ca.pem"));
+    ASSERT_TRUE(root);
+    std::map<std::string, ChainHead> heads;
+    for (const Bytes &entry : log_entries(keys, scratch / "state/log")) {
+        ChainHead &head = heads[statement_in(entry).host()];
+        head.host = statement_in(entry).host();
+        auto admitted = admit(head, entry, *root);
+        ASSERT_TRUE(std::holds_alternative<Opened>(admitted)) << std::get<Breach>(admitted).reason;
+    }
+    ASSERT_EQ(heads.size(), names.size());
+    for (const auto &[name, head] : heads)
+        EXPECT_EQ(head.sequence, 100U) << name;
+}
+
+TEST_F(IntakeTest, AStopAnswersWhatWasRead) {
+    ASSERT_TRUE(stream_.hello());
+    std::vector<Bytes> sent;
+    for (int i = 0; i < 50; ++i)
+        ASSERT_TRUE(stream_.send(sent.emplace_back(host_.attest())));
+    stream_.expect_receipt(sent[0], 1, log_keys_);
+    std::thread stopper([this] { collector_.stop(); });
+    uint64_t receipts = 1;
+    while (auto reply = stream_.read()) {
+        ASSERT_TRUE(reply->has_receipt());
+        EXPECT_EQ(reply->receipt().sequence(), ++receipts);
+    }
+    EXPECT_EQ(stream_.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+    stopper.join();
+    EXPECT_EQ(log_entries(keys_, scratch_ / "state/log").size(), receipts);
+}
+
+} // namespace
+} // namespace tally
