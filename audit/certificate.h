@@ -1,7 +1,8 @@
-// Makes keys and X.509 certificates (RFC 5280) with OpenSSL, for throw-away fleets alone: a real
-// fleet's certificates come from its own authority.
+// Keys and X.509 certificates (RFC 5280) through OpenSSL. Making them is for throw-away fleets
+// alone: a real fleet's certificates come from its own authority.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -39,5 +40,8 @@ Result<Certificate> certify(const Profile &profile, const PrivateKey &key,
 
 std::string to_pem(const Certificate &certificate);
 std::string to_pem(const PrivateKey &key); // PKCS#8, unencrypted
+
+// The first certificate in a PEM text, as DER.
+Result<Bytes> certificate_der(const std::string &pem);
 
 } // namespace tally

@@ -1,0 +1,42 @@
+// How much of each host's time its statements account for. Time is covered from the moment since
+// which it was recorded without a pause; between two boots only the wall clock knows how long it
+// was, and none of it is covered.
+#pragma once
+
+#include "audit/walk.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+struct HostCoverage {
+    uint64_t attestations = 0;
+    uint64_t first_sequence = 0;
+    uint64_t last_sequence = 0;
+    uint64_t begin_wall_ns = 0; // of the first window
+    uint64_t end_wall_ns = 0;   // of the last
+    uint64_t boots = 0;
+    uint64_t covered_ns = 0;
+    uint64_t uncovered_ns = 0;
+    std::string boot_id; // the last
+};
+
+struct Gap {
+    uint64_t begin_wall_ns;
+    uint64_t length_ns;
+    bool between_boots; // else the agent was not recording
+};
+
+class Coverage {
+public:
+    // Takes a host's attestations in order and returns what each shows to be uncovered.
+    std::vector<Gap> add(const Entry &entry);
+    const std::map<std::string, HostCoverage> &hosts() const { return hosts_; }
+
+private:
+    std::map<std::string, HostCoverage> hosts_;
+};
+
+} // namespace tally

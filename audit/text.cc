@@ -1,0 +1,113 @@
+#include "audit/text.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+namespace tally {
+
+namespace {
+
+constexpr uint64_t kMillisecond = 1'000'000;
+constexpr uint64_t kSecond = 1'000'000'000;
+
+template <typename... Values> std::string format(const char *pattern, Values... values) {
+    char out[96];
+    std::snprintf(out, sizeof(out), pattern, static_cast<unsigned long long>(values)...);
+    return out;
+}
+
+// To the nearest, without overflow.
+uint64_t rounded(uint64_t ns, uint64_t unit) {
+    return ns / unit + (ns % unit >= unit / 2 ? 1 : 0);
+}
+
+} // namespace
+
+std::string utc_time(uint64_t wall_ns) {
+    auto seconds = static_cast<time_t>(wall_ns / kSecond);
+    tm parts = {};
+    char text[32];
+    gmtime_r(&seconds, &parts);
+    std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+    return text + format(".%03lluZ", wall_ns % kSecond / kMillisecond);
+}
+
+std::string duration(uint64_t ns) {
+    if (rounded(ns, kMillisecond) < 60'000)
+        return decimal_seconds(ns) + " s";
+    uint64_t seconds = rounded(ns, kSecond);
+    uint64_t minutes = seconds / 60;
+    if (minutes < 60)
+        return format("%llu min %02llu s", minutes, seconds % 60);
+    return format("%llu h %02llu min %02llu s", minutes / 60, minutes % 60, seconds % 60);
+}
+
+std::string decimal_seconds(uint64_t ns) {
+    uint64_t milliseconds = rounded(ns, kMillisecond);
+    return format("%llu.%03llu", milliseconds / 1000, milliseconds % 1000);
+}
+
+std::string percent(uint64_t part, uint64_t rest) {
+    auto whole = static_cast<unsigned __int128>(part) + rest;
+    // Down, so that only a whole is called 100.00 %.
+    auto hundredths =
+        whole == 0 ? uint64_t{10000}
+                   : static_cast<uint64_t>(static_cast<unsigned __int128>(part) * 10000 / whole);
+    return format("%llu.%02llu %%", hundredths / 100, hundredths % 100);
+}
+
+std::string count_of(uint64_t count, const std::string &noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string csv_field(const std::string &value) {
+    std::string safe = printable(value, 4096);
+    if (safe.find_first_of("\",") == std::string::npos)
+        return safe;
+    std::string quoted = "\"";
+    for (char c : safe)
+        quoted += c == '"' ? "\"\"" : std::string(1, c);
+    return quoted + "\"";
+}
+
+std::string json_string(const std::string &value) {
+    std::string quoted = "\"";
+    for (char c : printable(value, 4096)) {
+        if (c == '"' || c == '\\')
+            quoted += '\\';
+        quoted += c;
+    }
+    return quoted + "\"";
+}
+
+void add_to(uint64_t &total, uint64_t more) {
+    total = more > UINT64_MAX - total ? UINT64_MAX : total + more;
+}
+
+void Table::add(std::vector<std::string> cells) {
+    cells.resize(columns_.size());
+    rows_.push_back(std::move(cells));
+}
+
+std::string Table::str() const {
+    std::vector<size_t> widths(columns_.size());
+    for (const auto &row : rows_) {
+        for (size_t i = 0; i < row.size(); i++)
+            widths[i] = std::max(widths[i], row[i].size());
+    }
+    std::string text;
+    for (const auto &row : rows_) {
+        std::string line;
+        for (size_t i = 0; i < row.size(); i++) {
+            std::string space(widths[i] - row[i].size(), ' ');
+            line += i > 0 ? "  " : "";
+            line += columns_[i] == Align::kLeft ? row[i] + space : space + row[i];
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line + "\n";
+    }
+    return text;
+}
+
+} // namespace tally
