@@ -1,135 +1,110 @@
 #include "audit/findings.h"
 
-#include "audit/units.h"
+#include "audit/names.h"
+#include "audit/text.h"
+
+#include <algorithm>
 
 namespace tally {
 
 namespace {
 
-// Starting, stopping and wider windows under pressure lose nothing; all else is trouble.
-bool is_trouble(pb::Event::Kind kind) {
-    return kind != pb::Event::KIND_AGENT_START && kind != pb::Event::KIND_AGENT_STOP &&
-           kind != pb::Event::KIND_SPOOL_FULL;
-}
+constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint64_t kShortestGap = kSecond;
+constexpr uint64_t kClockTolerance = kSecond; // a clock that is slewed runs slow, not back
 
-std::string event_name(pb::Event::Kind kind) {
-    switch (kind) {
-    case pb::Event::KIND_SPOOL_DAMAGED:
-        return "spool damaged";
-    case pb::Event::KIND_REFUSED:
-        return "collector refused an attestation";
-    case pb::Event::KIND_RECEIPT_INVALID:
-        return "receipt did not verify";
-    default:
-        return "event of unknown kind " + std::to_string(static_cast<int>(kind));
-    }
-}
-
-std::string describe(const std::string &kind, const std::string &subject, uint64_t amount,
-                     uint64_t times) {
-    if (kind == "gap")
-        return duration_text(amount) + " not recorded: " + subject;
-    if (kind == "clock")
-        return "the wall clock stepped, by up to " + duration_text(amount) + ", " +
-               count_text(times, "time");
-    if (kind == "loss")
-        return count_text(amount, "event") + " lost in recording at " + subject;
-    if (kind == "unattributed")
-        return "no tenant answers for " + subject + ", held for " + duration_text(amount);
-    return subject + (times > 1 ? ", " + count_text(times, "time") : "");
-}
-
-std::string describe_place(const Finding &finding) {
-    return std::string(finding.first_sequence == finding.last_sequence ? "sequence "
-                                                                       : "sequences ") +
-           range_text(finding.first_sequence, finding.last_sequence) + ", log index " +
-           range_text(finding.first_index, finding.last_index) + ", " +
-           utc_text(finding.begin_wall_ns);
-}
+constexpr const char *kLoss = "loss";
+constexpr const char *kUnattributed = "unattributed";
 
 } // namespace
 
-std::string cgroup_name(const pb::Workload &workload) {
-    if (workload.cgroup_path().empty())
-        return "cgroup " + std::to_string(workload.cgroup_id()) + ", path unknown";
-    return printable(workload.cgroup_path(), 1024);
-}
-
-void Findings::note(const Entry &entry, const std::string &kind, const std::string &subject,
-                    uint64_t amount) {
-    const pb::Statement &statement = entry.opened.statement;
-    Sum &sum = sums_[{statement.host(), kind, subject}];
-    Finding &finding = sum.finding;
-    if (sum.times++ == 0) {
-        finding.kind = kind;
-        finding.host = statement.host();
-        finding.first_sequence = statement.sequence();
-        finding.first_index = entry.index;
-        finding.begin_wall_ns = statement.window().begin_wall_ns();
+void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
+    for (const Gap &gap : gaps) {
+        if (gap.length_ns > kShortestGap)
+            add(entry, "gap",
+                duration(gap.length_ns) + " from " + utc_time(gap.begin_wall_ns) +
+                    (gap.between_boots ? " not covered: between two boots"
+                                       : " not covered: the agent was not recording"));
     }
-    finding.last_sequence = statement.sequence();
-    finding.last_index = entry.index;
-    // Steps of a clock do not add up to anything.
-    sum.amount =
-        kind == "clock" ? std::max(sum.amount, amount) : saturating_add(sum.amount, amount);
+    add_clock(entry);
+    for (const pb::Loss &loss : entry.statement().recording().losses()) {
+        if (loss.count() > 0)
+            add_to(repeated(entry, kLoss, loss.place()).amount, loss.count());
+    }
+    add_unattributed(entry);
+    for (const pb::Event &event : entry.statement().events()) {
+        if (event.kind() != pb::Event::KIND_AGENT_START &&
+            event.kind() != pb::Event::KIND_AGENT_STOP)
+            add(entry, "event", event_name(event.kind()) + ": " + printable(event.detail()));
+    }
 }
 
-void Findings::add_time(const Entry &entry) {
-    const pb::Statement &statement = entry.opened.statement;
-    Timeline::Step step = hosts_[statement.host()].add(statement);
-    if (step.missing_ns > kTolerance_ns)
-        note(entry, "gap",
-             step.new_boot
-                 ? "before sequence " + std::to_string(statement.sequence()) +
-                       ", the first of a boot"
-                 : "recording set in late in sequence " + std::to_string(statement.sequence()),
-             step.missing_ns);
-    if (step.clock_step_ns > kTolerance_ns)
-        note(entry, "clock", "", step.clock_step_ns);
+std::vector<Finding> Findings::all() const {
+    std::vector<Finding> all = single_;
+    for (const auto &[key, found] : repeated_) {
+        Finding finding = found.first;
+        std::string amount = finding.kind == kLoss
+                                 ? std::to_string(found.amount) + " lost: " + finding.text
+                                 : finding.text + " for " + duration(found.amount);
+        finding.text = amount + ", in " + count_of(found.statements, "statement");
+        all.push_back(std::move(finding));
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Finding &a, const Finding &b) { return a.index < b.index; });
+    return all;
 }
 
-void Findings::add_usage(const Entry &entry) {
-    const pb::Statement &statement = entry.opened.statement;
+void Findings::add(const Entry &entry, const char *kind, std::string text) {
+    const pb::Statement &statement = entry.statement();
+    single_.push_back({entry.index, statement.host(), statement.sequence(), kind, std::move(text)});
+}
+
+void Findings::add_clock(const Entry &entry) {
+    const pb::Statement &statement = entry.statement();
+    const pb::Window &window = statement.window();
+    if (statement.part() > 0) // the first part stands for the window
+        return;
+    auto [before, first] = end_wall_ns_.try_emplace(statement.host(), window.end_wall_ns());
+    if (!first && window.begin_wall_ns() < before->second)
+        add(entry, "clock",
+            "wall clock went back " + duration(before->second - window.begin_wall_ns()) +
+                " between two windows, to " + utc_time(window.begin_wall_ns()));
+    before->second = window.end_wall_ns();
+
+    uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
+    uint64_t back = 0;
+    if (window.end_wall_ns() < window.begin_wall_ns()) {
+        back = length;
+        add_to(back, window.begin_wall_ns() - window.end_wall_ns());
+    } else if (window.end_wall_ns() - window.begin_wall_ns() < length) {
+        back = length - (window.end_wall_ns() - window.begin_wall_ns());
+    }
+    if (back > kClockTolerance)
+        add(entry, "clock",
+            "wall clock went back " + duration(back) + " within the window from " +
+                utc_time(window.begin_wall_ns()));
+}
+
+void Findings::add_unattributed(const Entry &entry) {
+    const pb::Statement &statement = entry.statement();
     for (const pb::Usage &usage : statement.usage()) {
         const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
-        if (!workload.tenant().empty())
+        if (!workload.tenant().empty() || (usage.held_ns() == 0 && usage.opens() == 0))
             continue;
-        const pb::Device &device = entry.devices.at(usage.device());
-        note(entry, "unattributed", cgroup_name(workload) + " on " + printable(device.id()),
-             usage.held_ns());
+        std::string subject =
+            "no tenant for " + cgroup_name(workload) + ", which held " + entry.device_id(usage);
+        add_to(repeated(entry, kUnattributed, subject).amount, usage.held_ns());
     }
 }
 
-void Findings::add_recording(const Entry &entry) {
-    const pb::Statement &statement = entry.opened.statement;
-    for (const pb::Loss &loss : statement.recording().losses()) {
-        if (loss.count() > 0)
-            note(entry, "loss", printable(loss.place()), loss.count());
-    }
-    for (const pb::Event &event : statement.events()) {
-        if (is_trouble(event.kind()))
-            note(entry, "event", event_name(event.kind()) + ": " + printable(event.detail(), 512),
-                 0);
-    }
-}
-
-void Findings::add(const Entry &entry) {
-    add_time(entry);
-    add_usage(entry);
-    add_recording(entry);
-}
-
-std::vector<Finding> Findings::list() const {
-    std::vector<Finding> findings;
-    for (const auto &[key, sum] : sums_) {
-        const auto &[host, kind, subject] = key;
-        Finding finding = sum.finding;
-        finding.text = printable(host, 253) + ": " +
-                       describe(kind, subject, sum.amount, sum.times) + " (" +
-                       describe_place(finding) + ")";
-        findings.push_back(std::move(finding));
-    }
-    return findings;
+Findings::Repeated &Findings::repeated(const Entry &entry, const char *kind,
+                                       const std::string &subject) {
+    const pb::Statement &statement = entry.statement();
+    Repeated &found = repeated_[{statement.host(), kind, subject}];
+    if (found.statements++ == 0)
+        found.first = {entry.index, statement.host(), statement.sequence(), kind,
+                       printable(subject, 1024)};
+    return found;
 }
 
 } // namespace tally

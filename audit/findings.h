@@ -1,54 +1,52 @@
-// What an auditor should look at although the log verifies: time that is not accounted for, events
-// lost in recording, use that no tenant answers for, trouble that the agent itself reports.
+// What an auditor should look at in a log that verifies:
+//
+//   gap           over a second of a host's time that no statement covers
+//   clock         the host's wall clock went back
+//   loss          something the kernel side counted as lost
+//   unattributed  a device was in use by a workload without a tenant
+//   event         what the agent itself reported, but its starts and stops
 #pragma once
 
-#include "audit/timeline.h"
+#include "audit/coverage.h"
 #include "audit/walk.h"
 
 #include <map>
-#include <set>
+#include <string>
 #include <tuple>
+#include <vector>
 
 namespace tally {
 
 struct Finding {
-    std::string kind; // "gap", "clock", "loss", "unattributed", "event"
+    uint64_t index = 0; // of the (first) attestation that shows it, in the log
     std::string host;
-    uint64_t first_sequence = 0;
-    uint64_t last_sequence = 0;
-    uint64_t first_index = 0; // in the log
-    uint64_t last_index = 0;
-    uint64_t begin_wall_ns = 0; // of the first statement's window
-    std::string text;           // one printable line: "host1: ... (sequence 7, log index 12)"
+    uint64_t sequence = 0;
+    std::string kind;
+    std::string text; // one printable line
 };
 
-// Gathers over a walk. Like things of one host become one finding, with the places of the first and
-// the last, so that memory grows with what is different, not with the log.
 class Findings {
 public:
-    void add(const Entry &entry);
-
-    std::vector<Finding> list() const; // by host and kind
-    const std::map<std::string, Timeline> &hosts() const { return hosts_; }
+    // Takes a host's attestations in order; `gaps` is what coverage made of this one.
+    void add(const Entry &entry, const std::vector<Gap> &gaps);
+    // In the log's order. Losses and unattributed use are one finding per host and subject.
+    std::vector<Finding> all() const;
 
 private:
-    struct Sum {
-        Finding finding;
-        uint64_t amount = 0; // ns or events, by kind
-        uint64_t times = 0;
+    void add(const Entry &entry, const char *kind, std::string text);
+    void add_clock(const Entry &entry);
+    void add_unattributed(const Entry &entry);
+
+    struct Repeated {
+        Finding first;
+        uint64_t statements = 0;
+        uint64_t amount = 0;
     };
-    void note(const Entry &entry, const std::string &kind, const std::string &subject,
-              uint64_t amount);
-    void add_time(const Entry &entry);
-    void add_usage(const Entry &entry);
-    void add_recording(const Entry &entry);
+    Repeated &repeated(const Entry &entry, const char *kind, const std::string &subject);
 
-    std::map<std::string, Timeline> hosts_;
-    // By host, kind and subject.
-    std::map<std::tuple<std::string, std::string, std::string>, Sum> sums_;
+    std::vector<Finding> single_;
+    std::map<std::tuple<std::string, std::string, std::string>, Repeated> repeated_;
+    std::map<std::string, uint64_t> end_wall_ns_; // of each host's last window
 };
-
-// "/a/b", or the cgroup's number if it was gone before its path could be read. Printable.
-std::string cgroup_name(const pb::Workload &workload);
 
 } // namespace tally

@@ -1,0 +1,18 @@
+// The schema's values in words, the same in every output.
+#pragma once
+
+#include "attest/statement.pb.h"
+
+#include <string>
+
+namespace tally {
+
+namespace pb = tallystick::v1;
+
+std::string rung_name(pb::Rung rung);      // "traced"
+std::string rung_precision(pb::Rung rung); // "opens exact, releases to one scan"
+std::string event_name(pb::Event::Kind kind);
+// The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
+std::string cgroup_name(const pb::Workload &workload);
+
+} // namespace tally
