@@ -134,6 +134,12 @@ test-system: $(SYSTEM_TESTS) $(PROGRAMS) ## Real BPF on this kernel, real TLS, r
 test: $(UNIT_TESTS) $(SEAM_TOOLS) $(SYSTEM_TESTS) $(PROGRAMS) ## Everything that .ci/run checks but the demo
 	tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
 
+$(B)/tests/open_close: $(B)/obj/tests/bench/open_close.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^
+bench: $(PROGRAMS) $(B)/tests/open_close ## What being watched costs, against no agent, in one run; needs root
+	tests/bench/record
+
 demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified report; needs root
 	tests/demo
 
@@ -163,7 +169,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system bench demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)

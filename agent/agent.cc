@@ -270,7 +270,7 @@ Status Agent::keep(pb::Statement &statement) {
     return ok();
 }
 
-void Agent::note(pb::Event::Kind kind, std::string detail) {
+void Agent::note(pb::Event::Kind kind, const std::string &detail) {
     constexpr size_t kMost = 64; // a flood of one kind must not crowd out the usage
     if (events_.size() >= kMost)
         return;

@@ -46,7 +46,7 @@ private:
     Status scan_if_due();
     Status cut_window();
     Status keep(pb::Statement &statement);
-    void note(pb::Event::Kind kind, std::string detail);
+    void note(pb::Event::Kind kind, const std::string &detail);
     std::string recording_summary() const;
 
     Config config_;

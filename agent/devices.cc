@@ -95,7 +95,7 @@ bool is_accelerator(const fs::path &pci) {
     return code.starts_with("0x0300") || code.starts_with("0x0302") || code.starts_with("0x1200");
 }
 
-std::string without_0x(std::string hex) {
+std::string without_0x(const std::string &hex) {
     return hex.starts_with("0x") ? hex.substr(2) : hex;
 }
 

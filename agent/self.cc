@@ -44,11 +44,11 @@ std::string build_id() {
                     ElfW(Nhdr) note;
                     std::memcpy(&note, at, sizeof(note));
                     const auto *name = at + sizeof(note);
-                    const auto *description = name + (note.n_namesz + 3) / 4 * 4;
+                    const auto *description = name + size_t{note.n_namesz + 3} / 4 * 4;
                     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
                         std::memcmp(name, "GNU", 4) == 0)
                         *static_cast<std::string *>(out) = to_hex({description, note.n_descsz});
-                    at = description + (note.n_descsz + 3) / 4 * 4;
+                    at = description + size_t{note.n_descsz + 3} / 4 * 4;
                 }
             }
             return 1;
