@@ -101,9 +101,12 @@ Findings::Repeated &Findings::repeated(const Entry &entry, const char *kind,
                                        const std::string &subject) {
     const pb::Statement &statement = entry.statement();
     Repeated &found = repeated_[{statement.host(), kind, subject}];
-    if (found.statements++ == 0)
+    if (found.statements == 0)
         found.first = {entry.index, statement.host(), statement.sequence(), kind,
                        printable(subject, 1024)};
+    if (found.last_sequence != statement.sequence())
+        found.statements++;
+    found.last_sequence = statement.sequence();
     return found;
 }
 

@@ -39,6 +39,7 @@ private:
 
     struct Repeated {
         Finding first;
+        uint64_t last_sequence = 0;
         uint64_t statements = 0;
         uint64_t amount = 0;
     };
