@@ -171,7 +171,7 @@ TEST_F(Daemon, ACollectorOfAnotherFleetGetsNothing) {
     lab_.write("tallyd.toml", config.replace(at, 6, "/other/"));
     lab_.start_agent();
     EXPECT_TRUE(lab_.agent().says("certificate")) << lab_.agent().output();
-    EXPECT_EQ(lab_.agent().output().find(": connected"), std::string::npos);
+    EXPECT_EQ(lab_.agent().output().find("connected;"), std::string::npos);
     lab_.stop_all();
 }
 
