@@ -1,120 +1,185 @@
 #include "audit/show.h"
 
-#include "attest/dsse.h"
-#include "audit/certificate.h"
-#include "audit/units.h"
-#include "base/durable.h"
-
-#include <optional>
+#include "audit/names.h"
+#include "audit/text.h"
 
 namespace tally {
 
 namespace {
 
-struct Found {
-    uint64_t index = 0;
-    Opened opened;
-    Devices devices;
+// Lines of a label and a value; values from the log are made printable by whoever passes them.
+class Page {
+public:
+    void line(const std::string &label, const std::string &value) {
+        constexpr size_t kLabelWidth = 14;
+        text_ +=
+            label + std::string(label.size() < kLabelWidth ? kLabelWidth - label.size() : 1, ' ');
+        text_ += value + "\n";
+    }
+    const std::string &text() const { return text_; }
+
+private:
+    std::string text_;
 };
 
-std::string hash_text(const std::string &what, ByteView hash) {
-    return what + " " + to_hex(hash) + "\n";
+std::string number(uint64_t value) {
+    return std::to_string(value);
 }
 
-Result<std::string> show_from_log(const Source &source, const Trust &trust,
-                                  const std::function<bool(const Entry &)> &wanted,
-                                  const std::string &name) {
-    std::optional<Found> found;
-    auto walked = walk(source, trust, [&](const Entry &entry) {
-        if (wanted(entry))
-            found = Found{entry.index, entry.opened, entry.devices};
-    });
-    if (!walked)
-        return walked.error();
-    const Checkpoint &checkpoint = walked->checkpoint;
-    if (!found)
-        return Error{source.directory() + ": no " + name + " among its " +
-                     count_text(checkpoint.size, "attestation")};
-    return "verified: log " + printable(checkpoint.origin) + " of " +
-           count_text(checkpoint.size, "attestation") + "; this is log index " +
-           std::to_string(found->index) + "\n" +
-           "verified: signature, certificate, and its place in the host's chain\n" +
-           hash_text("attestation SHA-256", found->opened.digest) +
-           hash_text("signing key SHA-256", sha256(found->opened.signing_key)) + "\n" +
-           statement_text(found->opened.statement, found->devices);
+std::string boot_time(uint64_t ns) {
+    return decimal_seconds(ns) + " s";
 }
 
-// The key in a certificate file, which must be good for `host` at the time of the statement.
-Result<Bytes> key_from(const std::string &certificate_file, const FleetRoot &root,
-                       const pb::Statement &statement) {
-    auto pem = read_text(certificate_file);
-    if (!pem)
-        return pem.error();
-    auto der = certificate_der(*pem);
-    if (!der)
-        return Error{certificate_file + ": " + der.error().message};
-    auto signer = root.check(*der, statement.window().end_wall_ns());
-    if (!signer)
-        return Error{certificate_file + ": " + signer.error().message};
-    for (const std::string &host : signer->hosts) {
-        if (host == statement.host())
-            return signer->key.spki();
+std::string hex_or(const std::string &bytes, const char *otherwise) {
+    return bytes.empty() ? otherwise : to_hex(view(bytes));
+}
+
+void add_chain(Page &page, const Entry &entry) {
+    const pb::Statement &statement = entry.statement();
+    page.line("log index", number(entry.index));
+    page.line("sha256", to_hex(entry.opened.digest));
+    page.line("signed by", "key " + to_hex(sha256(entry.opened.signing_key)));
+    page.line("host", printable(statement.host()));
+    page.line("boot id", to_hex(view(statement.boot_id())));
+    page.line("sequence", number(statement.sequence()) + ", part " + number(statement.part() + 1) +
+                              " of " + number(statement.parts()));
+    page.line("previous", hex_or(statement.previous(), "none: the first of its chain"));
+    const pb::Window &window = statement.window();
+    page.line("window", utc_time(window.begin_wall_ns()) + " to " + utc_time(window.end_wall_ns()) +
+                            ", " + duration(window.end_boottime_ns() - window.begin_boottime_ns()));
+    page.line("", "boot time " + boot_time(window.begin_boottime_ns()) + " to " +
+                      boot_time(window.end_boottime_ns()));
+}
+
+void add_usage(Page &page, const Entry &entry) {
+    const pb::Statement &statement = entry.statement();
+    for (int i = 0; i < statement.workloads_size(); i++) {
+        const pb::Workload &workload = statement.workloads(i);
+        std::string tenant = "unattributed";
+        if (!workload.tenant().empty())
+            tenant = "tenant " + printable(workload.tenant());
+        if (!workload.parent().empty())
+            tenant += " through " + printable(workload.parent());
+        page.line("workload " + number(static_cast<uint64_t>(i)),
+                  tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
+                      number(workload.cgroup_id()) + ")");
     }
-    return Error{certificate_file + ": is not host " + printable(statement.host(), 253) + "'s"};
+    for (const pb::Usage &usage : statement.usage())
+        page.line("usage", "workload " + number(usage.workload()) + " on device " +
+                               number(usage.device()) + " (" + printable(entry.device_id(usage)) +
+                               "): held " + duration(usage.held_ns()) + ", opens " +
+                               number(usage.opens()) + ", found " + number(usage.found()) +
+                               ", releases " + number(usage.releases()) + ", open at the end " +
+                               number(usage.open_files()));
+}
+
+void add_recording(Page &page, const pb::Recording &recording) {
+    page.line("recording",
+              "rung " + rung_name(recording.rung()) + ": " + rung_precision(recording.rung()) +
+                  "; without a pause since boot time " + boot_time(recording.since_boottime_ns()));
+    page.line("scans", number(recording.scans()) + ", longest gap " +
+                           decimal_seconds(recording.longest_scan_gap_ns()) + " s");
+    for (const pb::Loss &loss : recording.losses())
+        page.line("lost", number(loss.count()) + ": " + printable(loss.place()));
+    page.line("maps", "usage " + number(recording.usage_map().entries()) + " of " +
+                          number(recording.usage_map().capacity()) + ", holders " +
+                          number(recording.holder_map().entries()) + " of " +
+                          number(recording.holder_map().capacity()));
+    for (const pb::Hook &hook : recording.hooks())
+        page.line("hook", printable(hook.name()) +
+                              (hook.attached() ? ", attached"
+                                               : ", not attached: " + printable(hook.reason())) +
+                              (hook.tag().empty() ? "" : ", tag " + printable(hook.tag())));
+}
+
+void add_inventory(Page &page, const pb::Inventory &inventory) {
+    for (const pb::Device &device : inventory.devices()) {
+        std::string text = printable(device.id());
+        auto add = [&text](const char *label, const std::string &value) {
+            if (!value.empty())
+                text += std::string(", ") + label + " " + printable(value);
+        };
+        add("model", device.model());
+        for (const std::string &address : device.pci_addresses())
+            add("PCI", address);
+        add("PCI id", device.pci_id());
+        add("UUID", device.uuid());
+        for (const pb::Node &node : device.nodes())
+            add("node",
+                node.path() + " (" + number(node.major()) + ":" + number(node.minor()) + ")");
+        text += device.configured() ? ", configured" : ", discovered";
+        page.line("device " + number(device.index()), text);
+    }
+}
+
+void add_rest(Page &page, const pb::Statement &statement) {
+    for (const pb::Event &event : statement.events())
+        page.line("event", event_name(event.kind()) + " at boot time " +
+                               boot_time(event.boottime_ns()) + ": " + printable(event.detail()));
+    if (statement.has_agent()) {
+        const pb::Agent &agent = statement.agent();
+        page.line("agent", "version " + printable(agent.version()) + ", build id " +
+                               printable(agent.build_id()) + ", kernel " +
+                               printable(agent.kernel()));
+        page.line("config", "sha256 " + hex_or(agent.config_digest(), "none"));
+    }
+    if (!statement.certificate().empty())
+        page.line("certificate", number(statement.certificate().size()) + " bytes, sha256 " +
+                                     to_hex(sha256(view(statement.certificate()))));
+}
+
+std::string describe(const Entry &entry) {
+    Page page;
+    add_chain(page, entry);
+    add_usage(page, entry);
+    add_recording(page, entry.statement().recording());
+    add_inventory(page, entry.statement().inventory());
+    add_rest(page, entry.statement());
+    return page.text();
 }
 
 } // namespace
 
-Result<std::string> show_index(const Source &source, const Trust &trust, uint64_t index) {
-    return show_from_log(
-        source, trust, [&](const Entry &entry) { return entry.index == index; },
-        "log index " + std::to_string(index));
-}
-
-Result<std::string> show_sequence(const Source &source, const Trust &trust, const std::string &host,
-                                  uint64_t sequence) {
-    return show_from_log(
-        source, trust,
-        [&](const Entry &entry) {
-            return entry.opened.statement.sequence() == sequence &&
-                   entry.opened.statement.host() == host;
-        },
-        "sequence " + std::to_string(sequence) + " of host " + printable(host, 253));
-}
-
-Result<std::string> show_file(const std::string &file, const FleetRoot &root,
-                              const std::string &certificate_file) {
-    auto bytes = read_file(file, kMaxAttestation);
-    if (!bytes)
-        return bytes.error();
-    auto envelope = dsse_open(*bytes);
-    if (!envelope)
-        return Error{file + ": " + envelope.error().message};
-    pb::Statement claimed;
-    if (!claimed.ParseFromString(std::string(text(envelope->payload))))
-        return Error{file + ": payload is not a statement"};
-    Bytes known_key;
-    if (!certificate_file.empty()) {
-        auto key = key_from(certificate_file, root, claimed);
-        if (!key)
-            return key.error();
-        known_key = *std::move(key);
-    } else if (claimed.certificate().empty()) {
-        return Error{file + ": brings no certificate; name the host's signing certificate with "
-                            "--certificate, or show it from its log"};
+Result<Selector> Selector::parse(const std::vector<std::string> &words) {
+    Selector selector;
+    auto last = parse_decimal(words.empty() ? "" : words.back());
+    if (words.size() > 2 || !last)
+        return Error{"show needs a log index, or a host and a sequence"};
+    if (words.size() == 2) {
+        selector.host = words[0];
+        selector.sequence = *last;
+    } else {
+        selector.index = *last;
     }
-    auto opened = open_attestation(*bytes, known_key, root);
-    if (auto *breach = std::get_if<Breach>(&opened))
-        return Error{file + ": " + breach->reason};
-    const Opened &good = std::get<Opened>(opened);
-    Devices devices;
-    for (const pb::Device &device : good.statement.inventory().devices())
-        devices[device.index()] = device;
-    return "verified: signature and certificate\n"
-           "not verified: that it is in a log, and its place in the host's chain\n" +
-           hash_text("attestation SHA-256", good.digest) +
-           hash_text("signing key SHA-256", sha256(good.signing_key)) + "\n" +
-           statement_text(good.statement, devices);
+    return selector;
+}
+
+bool Selector::matches(const Entry &entry) const {
+    if (index)
+        return entry.index == *index;
+    return entry.statement().host() == host && entry.statement().sequence() == sequence;
+}
+
+std::string Selector::str() const {
+    return index ? "log index " + number(*index)
+                 : "host " + printable(host) + ", sequence " + number(sequence);
+}
+
+Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector) {
+    std::string page;
+    auto verified = walk(source, trust, [&](const Entry &entry) {
+        if (selector.matches(entry))
+            page = describe(entry);
+    });
+    if (!verified)
+        return verified.error();
+    const Checkpoint &checkpoint = verified->checkpoint;
+    if (page.empty())
+        return Error{"the log verifies, but its " + count_of(checkpoint.size, "attestation") +
+                     " have no " + selector.str()};
+    return page + "verified: log " + checkpoint.origin + ", " +
+           count_of(checkpoint.size, "attestation") +
+           "; this one's signature, certificate, place in its host's chain and in the log\n";
 }
 
 } // namespace tally

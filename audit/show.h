@@ -1,24 +1,26 @@
-// `tally show`: one attestation in words, every field, and what of it was verified.
+// `tally show`: one attestation, every field, readable. The whole log is verified first: an
+// attestation is as good as its place in its host's chain and in the log.
 #pragma once
 
 #include "audit/walk.h"
 
-#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace tally {
 
-// From a log, which is verified whole first.
-Result<std::string> show_index(const Source &source, const Trust &trust, uint64_t index);
-Result<std::string> show_sequence(const Source &source, const Trust &trust, const std::string &host,
-                                  uint64_t sequence);
+struct Selector {
+    std::optional<uint64_t> index; // in the log; else:
+    std::string host;
+    uint64_t sequence = 0;
 
-// From a file that holds one attestation's bytes: its signature is verified, its place in a log and
-// chain is not. `certificate_file` (PEM) is the host's signing certificate, if the attestation does
-// not bring it; may be empty.
-Result<std::string> show_file(const std::string &file, const FleetRoot &root,
-                              const std::string &certificate_file);
+    // "INDEX", or "HOST" and "SEQUENCE", as typed.
+    static Result<Selector> parse(const std::vector<std::string> &words);
+    bool matches(const Entry &entry) const;
+    std::string str() const;
+};
 
-// All fields of a statement. Devices of `devices` are named; strings are printable.
-std::string statement_text(const pb::Statement &statement, const Devices &devices);
+Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector);
 
 } // namespace tally
