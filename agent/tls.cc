@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mbedtls/net_sockets.h>
+#include <optional>
 #include <sys/socket.h>
 
 namespace tally {
@@ -57,7 +58,7 @@ int TlsConnection::State::receive_some(void *state, unsigned char *bytes, size_t
 namespace {
 
 // RFC 5246 section 7.2, RFC 7301: what a collector tells a host that it does not let in.
-const char *alert_name(unsigned char alert) {
+const char *alert_name(uint8_t alert) {
     switch (alert) {
     case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
         return "handshake failure";
@@ -88,6 +89,21 @@ const char *alert_name(unsigned char alert) {
     default:
         return "alert";
     }
+}
+
+Error alert_error(const std::string &doing, uint8_t alert) {
+    return Error{doing + ": it sent the TLS alert \"" + alert_name(alert) + "\" (" +
+                 std::to_string(alert) + ")"};
+}
+
+// An alert that waits unread on the socket, in the clear as it is before the peer's Finished
+// (RFC 5246 sections 6.2.1 and 7.2): type 21, version, length 2, level, description.
+std::optional<uint8_t> pending_alert(int fd) {
+    uint8_t record[7] = {};
+    bool whole = recv(fd, record, sizeof(record), MSG_DONTWAIT) == sizeof(record);
+    return whole && record[0] == MBEDTLS_SSL_MSG_ALERT && get_be16(record + 3) == 2
+               ? std::optional(record[6])
+               : std::nullopt;
 }
 
 // "The certificate validity has expired\nThe ..." in one line.
@@ -129,13 +145,19 @@ Error TlsConnection::failure(const std::string &doing, int code) const {
                      verify_text(mbedtls_ssl_get_verify_result(&ssl))};
     // 2.28 has no accessor for the alert's number: level and description lie in the message.
     if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-        return Error{doing + ": it sent the TLS alert \"" + alert_name(ssl.in_msg[1]) + "\" (" +
-                     std::to_string(ssl.in_msg[1]) + ")"};
-    if (code == MBEDTLS_ERR_SSL_CONN_EOF)
+        return alert_error(doing, ssl.in_msg[1]);
+    if (hung_up(code))
         return Error{doing + ": it closed the connection"};
     if (state_->error != 0)
         return Error{doing + ": " + strerror(state_->error)};
     return Error{doing + ": " + mbedtls_reason(code)};
+}
+
+// Whether the peer is gone, with or without the notice that TLS demands: which of these one sees is
+// chance.
+bool TlsConnection::hung_up(int code) const {
+    return code == MBEDTLS_ERR_SSL_CONN_EOF || code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ||
+           (code < 0 && (state_->error == EPIPE || state_->error == ECONNRESET));
 }
 
 Result<TlsConnection::Outcome> TlsConnection::handshake() {
@@ -143,6 +165,15 @@ Result<TlsConnection::Outcome> TlsConnection::handshake() {
     state_->wants_write = code == MBEDTLS_ERR_SSL_WANT_WRITE;
     if (would_block(code))
         return Outcome::kWouldBlock;
+    // A peer that does not let us in says so and closes while we still write: its word waits behind
+    // the broken pipe.
+    if (code == MBEDTLS_ERR_NET_SEND_FAILED)
+        if (auto alert = pending_alert(state_->socket.get()))
+            return alert_error("TLS handshake", *alert);
+    // grpc++ says nothing when it does not like a certificate, it only hangs up.
+    if (hung_up(code) && state_->ssl.state > MBEDTLS_SSL_CLIENT_CERTIFICATE)
+        return Error{"TLS handshake: it hung up on seeing this host's certificate: is that of its "
+                     "fleet, and still valid?"};
     if (code != 0)
         return failure("TLS handshake", code);
     const char *protocol = mbedtls_ssl_get_alpn_protocol(&state_->ssl);
@@ -155,8 +186,7 @@ Result<TlsConnection::Transfer> TlsConnection::read(std::span<uint8_t> into) {
     int got = mbedtls_ssl_read(&state_->ssl, into.data(), into.size());
     if (would_block(got))
         return Transfer{Outcome::kWouldBlock};
-    // 0 is the end of the stream without the notice that TLS demands.
-    if (got == 0 || got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || got == MBEDTLS_ERR_SSL_CONN_EOF)
+    if (got == 0 || hung_up(got))
         return Transfer{Outcome::kClosed};
     if (got < 0)
         return failure("read", got);
@@ -168,6 +198,8 @@ Result<TlsConnection::Transfer> TlsConnection::write(ByteView bytes) {
     state_->wants_write = put == MBEDTLS_ERR_SSL_WANT_WRITE;
     if (would_block(put))
         return Transfer{Outcome::kWouldBlock};
+    if (hung_up(put))
+        return Transfer{Outcome::kClosed};
     if (put < 0)
         return failure("write", put);
     return Transfer{Outcome::kDone, static_cast<size_t>(put)};

@@ -30,15 +30,17 @@ public:
     TlsContext &operator=(TlsContext &&) noexcept;
     ~TlsContext();
 
+    struct State; // tls_state.h
+
 private:
     friend class TlsConnection;
-    struct State;
     explicit TlsContext(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
 
-// One connection on a connected, non-blocking socket, which it owns. After an error or kClosed
-// there is nothing left to do with it but to destroy it.
+// One connection on a connected, non-blocking socket, which it owns. After an error there is
+// nothing left to do with it but to destroy it. After write() said kClosed, read() may still have
+// what the peer said before it hung up.
 class TlsConnection {
 public:
     // `server_name` goes out as SNI and must be in the peer's certificate.
@@ -70,6 +72,7 @@ public:
 private:
     struct State;
     explicit TlsConnection(std::unique_ptr<State> state);
+    bool hung_up(int code) const;
     Error failure(const std::string &doing, int code) const;
     std::unique_ptr<State> state_;
 };

@@ -184,6 +184,7 @@ void Uplink::receive() {
             fail(": " + received.error().message);
         else if (call_ != nullptr && call_->end())
             on_call_end();
+        pump(); // also finds out whether these bytes were the connection's last
     }
 }
 
@@ -293,7 +294,7 @@ void Uplink::send_spooled() {
 
 // Spool to call to TLS, until one of them has enough.
 void Uplink::pump() {
-    while (call_ != nullptr) {
+    while (call_ != nullptr && !hung_up_) {
         if (state_ == State::kStreaming && !call_->half_closed())
             send_spooled();
         if (call_ == nullptr)
@@ -311,6 +312,12 @@ void Uplink::pump() {
         auto written = connection_->write(ByteView(output_).subspan(output_done_));
         if (!written) {
             fail(": " + written.error().message);
+            return;
+        }
+        // What it said last, a refusal perhaps, is still to be read; then read() ends the
+        // connection.
+        if (written->outcome == TlsConnection::Outcome::kClosed) {
+            hung_up_ = true;
             return;
         }
         if (written->outcome == TlsConnection::Outcome::kWouldBlock) {
@@ -366,6 +373,7 @@ void Uplink::disconnect() {
     output_.clear();
     output_done_ = 0;
     write_blocked_ = false;
+    hung_up_ = false;
 }
 
 const char *to_string(Uplink::State state) {

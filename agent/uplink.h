@@ -122,6 +122,7 @@ private:
     Bytes output_; // being written; grows only when empty, as TLS demands the same bytes again
     size_t output_done_ = 0;
     bool write_blocked_ = false;
+    bool hung_up_ = false; // writing is over, reading not yet
 };
 
 const char *to_string(Uplink::State state);
