@@ -112,17 +112,4 @@ std::string to_pem(const PrivateKey &key) {
     });
 }
 
-Result<Bytes> certificate_der(const std::string &pem) {
-    std::unique_ptr<BIO, decltype(&BIO_free)> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-    Certificate certificate(PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr));
-    unsigned char *der = nullptr;
-    int size = certificate ? i2d_X509(certificate.get(), &der) : -1;
-    if (size <= 0)
-        return Error{"holds no PEM certificate"};
-    Bytes bytes(der, der + size);
-    OPENSSL_free(der);
-    return bytes;
-}
-
 } // namespace tally

@@ -1,8 +1,7 @@
-// Keys and X.509 certificates (RFC 5280) through OpenSSL. Making them is for throw-away fleets
-// alone: a real fleet's certificates come from its own authority.
+// Makes keys and X.509 certificates (RFC 5280) with OpenSSL, for throw-away fleets alone: a real
+// fleet's certificates come from its own authority.
 #pragma once
 
-#include "base/bytes.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -40,8 +39,5 @@ Result<Certificate> certify(const Profile &profile, const PrivateKey &key,
 
 std::string to_pem(const Certificate &certificate);
 std::string to_pem(const PrivateKey &key); // PKCS#8, unencrypted
-
-// The first certificate in a PEM text, as DER.
-Result<Bytes> certificate_der(const std::string &pem);
 
 } // namespace tally
