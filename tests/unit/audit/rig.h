@@ -17,7 +17,7 @@ protected:
     // Appends what the host would say next.
     void say(TestHost &host, size_t statements = 1);
     // The same, changed by `change` before it is signed.
-    template <typename Change> void say(TestHost &host, Change change) {
+    template <typename Change> void say_changed(TestHost &host, Change change) {
         pb::Statement statement = host.next();
         change(statement);
         log.append(host.attest(statement));
