@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace tally {
 
@@ -53,6 +52,12 @@ struct GrpcCall::Callbacks {
 
     static int on_frame(nghttp2_session *, const nghttp2_frame *frame, void *user) {
         auto *call = static_cast<GrpcCall *>(user);
+        // The server's end is the call's end, though our side of the stream may still be open: on
+        // that, on_stream_close would wait.
+        bool carries_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+        if (carries_end && frame->hd.stream_id == call->stream_ &&
+            (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+            call->close(NGHTTP2_NO_ERROR);
         if (frame->hd.type != NGHTTP2_GOAWAY)
             return 0;
         call->going_away_ = true;
@@ -82,7 +87,7 @@ struct GrpcCall::Callbacks {
                            nghttp2_data_source *, void *user) {
         auto *call = static_cast<GrpcCall *>(user);
         size_t size = std::min(room, call->unsent());
-        memcpy(into, call->outgoing_.data() + call->outgoing_done_, size);
+        std::copy_n(call->outgoing_.data() + call->outgoing_done_, size, into);
         call->outgoing_done_ += size;
         if (call->unsent() == 0) {
             call->outgoing_.clear();
@@ -219,6 +224,8 @@ void GrpcCall::end_if_dead() {
 }
 
 void GrpcCall::close(uint32_t error_code) {
+    if (end_)
+        return;
     if (grpc_status_ == "0") {
         end_ = End{true, "it ended the call"};
     } else if (!grpc_status_.empty()) {
