@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <google/protobuf/stubs/logging.h>
 
 namespace {
 
@@ -138,6 +139,8 @@ int dispatch(const CLI::App &app, const Options &options) {
 } // namespace
 
 int main(int argc, char **argv) {
+    // What protobuf cannot parse is said once, by us, with its place.
+    google::protobuf::SetLogHandler(nullptr);
     CLI::App app("tally: verify a tallystick log and report who held which accelerator", "tally");
     app.set_version_flag("--version", "tally " TALLYSTICK_VERSION);
     app.footer("Exit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");

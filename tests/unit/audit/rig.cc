@@ -6,11 +6,16 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <google/protobuf/stubs/logging.h>
 #include <sys/wait.h>
 
 namespace tally {
 
 namespace fs = std::filesystem;
+
+Audit::Audit() : gpu1(keys.host("gpu1.example")), gpu2(keys.host("gpu2.example")) {
+    google::protobuf::SetLogHandler(nullptr); // as the program does
+}
 
 void Audit::say(TestHost &host, size_t statements) {
     for (size_t i = 0; i < statements; i++)

@@ -12,7 +12,7 @@ namespace tally {
 
 class Audit : public testing::Test {
 protected:
-    Audit() : gpu1(keys.host("gpu1.example")), gpu2(keys.host("gpu2.example")) {}
+    Audit();
 
     // Appends what the host would say next.
     void say(TestHost &host, size_t statements = 1);
