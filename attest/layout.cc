@@ -100,6 +100,8 @@ Result<std::vector<ByteView>> split_bundle(ByteView bundle) {
         size_t length = bundle.size() >= 2 ? get_be16(bundle.data()) : SIZE_MAX;
         if (length == SIZE_MAX || length > bundle.size() - 2)
             return Error{"entry " + std::to_string(entries.size()) + " is cut short"};
+        if (entries.size() == kTileWidth)
+            return Error{"more than 256 entries"};
         entries.push_back(bundle.subspan(2, length));
         bundle = bundle.subspan(2 + length);
     }

@@ -38,7 +38,8 @@ uint64_t tile_hashes(unsigned level, uint64_t size);
 std::vector<Tile> tiles_of(uint64_t size);
 
 void append_entry(Bytes &bundle, ByteView entry); // entry.size() <= 65,535
-// The entries of a bundle, as views into it; an error names the entry that is cut short.
+// The entries of a bundle, at most 256, as views into it; an error names the entry that is cut
+// short.
 Result<std::vector<ByteView>> split_bundle(ByteView bundle);
 
 } // namespace tally
