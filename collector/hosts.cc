@@ -29,7 +29,7 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
         auto device = state.devices.find(usage.device());
         row.usage.push_back({workload.tenant(), workload.parent(),
                              device == state.devices.end() ? "" : device->second,
-                             workload.cgroup_path(), usage.held_ns()});
+                             printable(workload.cgroup_path(), 4096), usage.held_ns()});
     }
     return row;
 }

@@ -137,7 +137,7 @@ Index::~Index() = default;
 
 Result<Index> Index::open(const std::string &path) {
     return guarded<Index>(path, [&]() -> Result<Index> {
-        auto sql = std::make_unique<soci::session>(soci::sqlite3, "db=\"" + path + "\" timeout=10");
+        auto sql = std::make_unique<soci::session>(soci::sqlite3, "db=\"" + path + "\" timeout=1");
         // The log is the truth: a power cut may cost the index its last transactions.
         *sql << "PRAGMA journal_mode = WAL";
         *sql << "PRAGMA synchronous = NORMAL";

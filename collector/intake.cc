@@ -4,6 +4,7 @@
 #include <grpcpp/security/auth_context.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+#include <thread>
 
 namespace tally {
 
@@ -74,7 +75,13 @@ void Intake::stop() {
         if (auto stream = each.lock())
             stream->stop();
     }
-    server_->Shutdown(std::chrono::system_clock::now() + kStopLimit);
+    // Not Shutdown's own deadline: gRPC would wait for every host to close its connection too.
+    auto limit = std::chrono::steady_clock::now() + kStopLimit;
+    for (const auto &each : streams) {
+        while (!each.expired() && std::chrono::steady_clock::now() < limit)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    server_->Shutdown(std::chrono::system_clock::now());
     server_->Wait();
     server_.reset();
 }

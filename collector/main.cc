@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <fcntl.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <iostream>
 #include <poll.h>
@@ -137,6 +138,7 @@ int main(int argc, char **argv) {
 
     Log lines("tally-collector");
     gpr_set_log_function(log_grpc);
+    google::protobuf::SetLogHandler(nullptr); // what does not parse is refused, in one line of ours
     auto config = load_config(path);
     if (!config)
         return fail(lines, config.error(), kBadConfig);

@@ -1,0 +1,311 @@
+// The real program: its exit statuses, its lines, and that SIGKILL loses nothing it acknowledged.
+#include "base/durable.h"
+#include "tests/unit/collector/support.h"
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+
+namespace tally {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string collector_program() {
+    auto self = std::filesystem::read_symlink("/proc/self/exe");
+    return (self.parent_path().parent_path() / "tally-collector").string();
+}
+
+// A child process whose standard error goes to a file.
+class Program {
+public:
+    Program(const std::vector<std::string> &arguments, std::string output,
+            rlim_t largest_file = RLIM_INFINITY)
+        : output_(std::move(output)) {
+        std::vector<std::string> command = {collector_program()};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        std::vector<char *> argv;
+        for (std::string &word : command)
+            argv.push_back(word.data());
+        argv.push_back(nullptr);
+        Fd log(open(output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        pid_ = fork();
+        if (pid_ != 0)
+            return;
+        int fd = log.get();
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        if (largest_file != RLIM_INFINITY) {
+            std::signal(SIGXFSZ, SIG_IGN); // a write past the limit fails with EFBIG
+            rlimit limit{largest_file, largest_file};
+            setrlimit(RLIMIT_FSIZE, &limit);
+        }
+        execv(argv[0], argv.data());
+        _exit(127);
+    }
+    ~Program() {
+        if (pid_ > 0) {
+            kill(SIGKILL);
+            wait();
+        }
+    }
+    Program(const Program &) = delete;
+    Program &operator=(const Program &) = delete;
+
+    void kill(int signal) const { ::kill(pid_, signal); }
+    // The exit status, or minus the signal that ended it; -1000 if it runs longer than 30 s.
+    int wait() {
+        for (int i = 0; i < 3000; ++i) {
+            int status = 0;
+            if (waitpid(pid_, &status, WNOHANG) == pid_) {
+                pid_ = -1;
+                return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+            }
+            std::this_thread::sleep_for(10ms);
+        }
+        return -1000;
+    }
+    std::string output() const { return read_text(output_).value(); }
+    // The port from "listening on ADDRESS:PORT, ..."; 0 if the line does not come.
+    int port() const {
+        for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(10ms)) {
+            std::string text = output();
+            size_t line = text.find("listening on 127.0.0.1:");
+            if (line != std::string::npos && text.find('\n', line) != std::string::npos)
+                return std::atoi(text.c_str() + line + 23);
+        }
+        return 0;
+    }
+
+private:
+    std::string output_;
+    pid_t pid_;
+};
+
+class ProgramTest : public testing::Test {
+protected:
+    TestKeys keys_;
+    Scratch scratch_;
+    std::string config_ = scratch_ / "collector.toml";
+    std::string good_ = config_text(keys_, scratch_ / "state");
+
+    void SetUp() override { write_config(good_); }
+    void write_config(const std::string &text) { ASSERT_TRUE(replace_file(config_, view(text))); }
+    void replace_in_config(const std::string &from, const std::string &to) {
+        std::string text = good_;
+        size_t at = text.find(from);
+        ASSERT_NE(at, std::string::npos) << from;
+        write_config(text.replace(at, from.size(), to));
+    }
+    // Runs to the end; expects this status and one line that says `words`.
+    void expect_end(const std::vector<std::string> &arguments, int status,
+                    const std::string &words) {
+        Program program(arguments, scratch_ / "output");
+        EXPECT_EQ(program.wait(), status) << words;
+        std::string output = program.output();
+        EXPECT_NE(output.find(words), std::string::npos) << output;
+        if (status != 0 && !arguments.empty() && arguments[0] == "--config") {
+            EXPECT_EQ(std::count(output.begin(), output.end(), '\n'), 1) << output;
+        }
+    }
+    Program start() { return {{"--config", config_}, scratch_ / "output"}; }
+};
+
+TEST_F(ProgramTest, TellsItsVersionAndChecksAConfiguration) {
+    expect_end({"--version"}, 0, "tally-collector 0.");
+    expect_end({"--help"}, 0, "--config");
+    expect_end({"--config", config_, "--check-config"}, 0, "good");
+    EXPECT_FALSE(std::filesystem::exists(scratch_ / "state"));
+}
+
+TEST_F(ProgramTest, RefusesWrongUsage) {
+    expect_end({}, 2, "--config");
+    expect_end({"--nonsense"}, 2, "--config");
+}
+
+TEST_F(ProgramTest, NamesWhatIsWrongInTheConfiguration) {
+    struct Case {
+        std::string from, to, words;
+    };
+    for (const auto &[from, to, words] : std::vector<Case>{
+             {"listen = ", "lisen = ", ":1: lisen: unknown key"},
+             {"\"127.0.0.1:0\"", "7443", ":1: listen: must be a string"},
+             {"\"127.0.0.1:0\"", "\"localhost\"", "listen: must be ADDRESS:PORT"},
+             {"\"127.0.0.1:0\"", "\"localhost:99999\"", "listen: must be ADDRESS:PORT"},
+             {"[log]", "[logg]", "log"},
+             {"\"example.com/fleet\"", "\"https://example.com\"", "origin: must be a URL"},
+             {"tls.key\"", "none.key\"", "none.key: No such file"},
+             {"collector/tls.key", "fleet-ca.key", "is not the key of"},
+             {"collector/tls.pem", "collector/tls.key", "not a certificate"},
+             {"log/ed25519.key", "log/ecdsa.key", "is not an Ed25519 key"},
+             {"fleet-ca.pem", "log.vkeys", "log.vkeys: "},
+         }) {
+        replace_in_config(from, to);
+        expect_end({"--config", config_}, 2, words);
+    }
+    expect_end({"--config", scratch_ / "none.toml"}, 2, "none.toml: No such file");
+}
+
+TEST_F(ProgramTest, RefusesAnExpiredCertificateOfItsOwn) {
+    TestKeys expired({kHost}, {"--expired"});
+    replace_in_config(keys_.path("collector/tls.pem"), expired.path("collector/tls.pem"));
+    std::string text = read_text(config_).value();
+    size_t at = text.find(keys_.path("collector/tls.key"));
+    write_config(text.replace(at, keys_.path("collector/tls.key").size(),
+                              expired.path("collector/tls.key")));
+    expect_end({"--config", config_}, 2, "has expired");
+}
+
+TEST_F(ProgramTest, RefusesAStateDirectoryThatItCannotUse) {
+    ASSERT_TRUE(replace_file(scratch_ / "file", view("")));
+    replace_in_config(scratch_ / "state", scratch_ / "file");
+    expect_end({"--config", config_}, 4, scratch_ / "file");
+
+    write_config(good_);
+    ASSERT_TRUE(make_directories(scratch_ / "state/log"));
+    ASSERT_TRUE(replace_file(scratch_ / "state/log/checkpoint", view("rubbish\n")));
+    expect_end({"--config", config_}, 4, "log/checkpoint: ");
+}
+
+TEST_F(ProgramTest, KeepsASecondCollectorOut) {
+    Program first = start();
+    ASSERT_NE(first.port(), 0);
+    Program second({"--config", config_}, scratch_ / "second");
+    EXPECT_EQ(second.wait(), 4);
+    EXPECT_NE(second.output().find("in use by another tally-collector"), std::string::npos);
+}
+
+TEST_F(ProgramTest, RefusesAPortThatIsTaken) {
+    Program first = start();
+    int port = first.port();
+    ASSERT_NE(port, 0);
+    std::string text = config_text(keys_, scratch_ / "other");
+    size_t at = text.find("127.0.0.1:0");
+    ASSERT_TRUE(replace_file(scratch_ / "second.toml",
+                             view(text.replace(at, 11, "127.0.0.1:" + std::to_string(port)))));
+    Program second({"--config", scratch_ / "second.toml"}, scratch_ / "second");
+    EXPECT_EQ(second.wait(), 1);
+    EXPECT_NE(second.output().find("cannot listen on"), std::string::npos) << second.output();
+}
+
+TEST_F(ProgramTest, StopsCleanlyOnSigterm) {
+    for (uint64_t round = 0; round < 2; ++round) {
+        Program program = start();
+        int port = program.port();
+        ASSERT_NE(port, 0);
+        EXPECT_NE(program.output().find("log example.com/fleet at size " + std::to_string(round)),
+                  std::string::npos)
+            << program.output();
+        TestHost host = keys_.host(kHost);
+        TestStream stream(port, keys_);
+        auto resume = stream.hello();
+        ASSERT_TRUE(resume);
+        EXPECT_EQ(resume->last_sequence(), round);
+        if (round == 0) {
+            Bytes attestation = host.attest();
+            ASSERT_TRUE(stream.send(attestation));
+            stream.expect_receipt(attestation, 1, keys_.log_keys());
+        }
+        program.kill(SIGTERM);
+        while (stream.read()) {
+        }
+        EXPECT_EQ(stream.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+        EXPECT_EQ(program.wait(), 0);
+    }
+}
+
+// Streams until the collector goes away; what was receipted, in order.
+std::vector<Bytes> load(int port, const TestKeys &keys, TestHost &host, std::vector<Bytes> &made,
+                        size_t padding) {
+    TestStream stream(port, keys);
+    auto resume = stream.hello(made.size() + 1);
+    if (!resume)
+        return {};
+    // What the log has beyond our receipts was durable before the kill.
+    size_t receipted = resume->last_sequence();
+    std::atomic<bool> writing = true;
+    std::thread writer([&] {
+        for (size_t next = receipted;; ++next) {
+            if (next == made.size()) {
+                pb::Statement statement = host.next();
+                statement.mutable_workloads(0)->set_cgroup_path(std::string(padding, 'p'));
+                made.push_back(host.attest(statement));
+            }
+            if (!stream.send(made[next]))
+                break;
+        }
+        writing = false;
+    });
+    while (auto reply = stream.read()) {
+        if (reply->has_receipt())
+            receipted = reply->receipt().sequence();
+        else
+            ADD_FAILURE() << reply->refusal().reason();
+    }
+    writer.join();
+    return {made.begin(), made.begin() + static_cast<ptrdiff_t>(receipted)};
+}
+
+void expect_logged(const TestKeys &keys, const std::string &directory,
+                   const std::vector<Bytes> &receipted) {
+    auto logged = log_entries(keys, directory);
+    ASSERT_GE(logged.size(), receipted.size());
+    EXPECT_TRUE(std::equal(receipted.begin(), receipted.end(), logged.begin()));
+}
+
+TEST_F(ProgramTest, SigkillUnderLoadLosesNothingReceipted) {
+    TestHost host = keys_.host(kHost);
+    std::vector<Bytes> made;
+    size_t receipted_before = 0;
+    for (int round = 0; round < 5; ++round) {
+        Program program = start();
+        int port = program.port();
+        ASSERT_NE(port, 0) << program.output();
+        std::thread killer([&] {
+            std::this_thread::sleep_for(150ms + round * 37ms);
+            program.kill(SIGKILL);
+        });
+        auto receipted = load(port, keys_, host, made, 100);
+        killer.join();
+        EXPECT_EQ(program.wait(), -SIGKILL);
+        EXPECT_GT(receipted.size(), receipted_before);
+        receipted_before = receipted.size();
+        expect_logged(keys_, scratch_ / "state/log", receipted);
+    }
+}
+
+TEST_F(ProgramTest, AFullDiskStopsItAndLosesNothingReceipted) {
+    TestHost host = keys_.host(kHost);
+    std::vector<Bytes> made, receipted;
+    {
+        Program program({"--config", config_}, scratch_ / "output", 300'000);
+        int port = program.port();
+        ASSERT_NE(port, 0) << program.output();
+        receipted = load(port, keys_, host, made, 2000);
+        EXPECT_EQ(program.wait(), 1);
+        EXPECT_NE(program.output().find("stopping, the next start recovers the log"),
+                  std::string::npos)
+            << program.output();
+    }
+    EXPECT_GT(receipted.size(), 10U);
+    Program program = start();
+    ASSERT_NE(program.port(), 0) << program.output();
+    TestStream stream(program.port(), keys_);
+    auto resume = stream.hello(made.size());
+    ASSERT_TRUE(resume);
+    EXPECT_GE(resume->last_sequence(), receipted.size());
+    program.kill(SIGTERM);
+    while (stream.read()) {
+    }
+    EXPECT_EQ(program.wait(), 0);
+    expect_logged(keys_, scratch_ / "state/log", receipted);
+}
+
+} // namespace
+} // namespace tally
