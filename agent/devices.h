@@ -18,7 +18,8 @@ struct DeviceNode {
 };
 
 struct Device {
-    std::string id; // stable across restarts; the first PCI address, DRM/accel path or node names it
+    std::string
+        id; // stable across restarts; the first PCI address, DRM/accel path or node names it
     std::string model;
     std::vector<std::string> pci_addresses; // several behind one VFIO group
     std::string pci_id;                     // "10de:2330"
@@ -53,7 +54,7 @@ struct Discovery {
     std::vector<std::string> problems; // configured nodes that are not there, one line each
 };
 Discovery discover_devices(const DeviceRoots &roots,
-                                             const std::vector<ConfiguredDevice> &configured);
+                           const std::vector<ConfiguredDevice> &configured);
 
 // Gives each device an index, for as long as the agent runs: a device that comes back keeps its
 // own, and no other ever gets it.

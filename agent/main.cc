@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <getopt.h>
+#include <google/protobuf/stubs/logging.h>
 
 namespace {
 
@@ -40,6 +41,7 @@ int main(int argc, char **argv) {
                               {"help", no_argument, nullptr, kHelpWanted},
                               {}};
     const Log log("tallyd");
+    google::protobuf::SetLogHandler(nullptr); // what does not parse is reported once, by us
     auto usage = [&](const std::string &message) {
         return finish(log, {Exit::kConfiguration, Error{message + " (try --help)"}});
     };

@@ -15,11 +15,11 @@ void add_devices(pb::Inventory &inventory, const std::map<uint32_t, Device> &dev
         pb::Device &out = *inventory.add_devices();
         out.set_index(index);
         out.set_id(device.id);
-        out.set_model(device.model);
+        out.set_model(printable(device.model)); // a driver's words; protobuf strings are UTF-8
         for (const std::string &address : device.pci_addresses)
             out.add_pci_addresses(address);
         out.set_pci_id(device.pci_id);
-        out.set_uuid(device.uuid);
+        out.set_uuid(printable(device.uuid));
         out.set_configured(device.configured);
         for (const DeviceNode &node : device.nodes) {
             pb::Node &to = *out.add_nodes();

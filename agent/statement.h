@@ -21,8 +21,8 @@ struct Introduction {
 };
 
 struct WindowFacts {
-    Instant begin;        // where the window before ended
-    uint64_t since_ns;    // boottime since when the recorder records without a pause
+    Instant begin;     // where the window before ended
+    uint64_t since_ns; // boottime since when the recorder records without a pause
     const Snapshot &before;
     const Snapshot &after; // its instant is the window's end
     pb::Rung rung;
