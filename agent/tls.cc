@@ -29,7 +29,7 @@ struct TlsConnection::State {
 
 int TlsConnection::State::send_some(void *state, const unsigned char *bytes, size_t size) {
     auto *self = static_cast<State *>(state);
-    ssize_t sent;
+    ssize_t sent = 0;
     do
         sent = send(self->socket.get(), bytes, size, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -43,7 +43,7 @@ int TlsConnection::State::send_some(void *state, const unsigned char *bytes, siz
 
 int TlsConnection::State::receive_some(void *state, unsigned char *bytes, size_t size) {
     auto *self = static_cast<State *>(state);
-    ssize_t got;
+    ssize_t got = 0;
     do
         got = recv(self->socket.get(), bytes, size, 0);
     while (got < 0 && errno == EINTR);
@@ -113,7 +113,7 @@ std::string verify_text(uint32_t flags) {
     std::string line = text;
     while (!line.empty() && line.back() == '\n')
         line.pop_back();
-    for (size_t at; (at = line.find('\n')) != std::string::npos;)
+    for (size_t at = line.find('\n'); at != std::string::npos; at = line.find('\n', at))
         line.replace(at, 1, "; ");
     return line;
 }

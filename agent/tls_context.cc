@@ -45,17 +45,22 @@ Status load_certificates(const std::string &path, const char *what, mbedtls_x509
     return ok();
 }
 
-// A CA file may hold several certificates, old beside new: one that is valid today is enough.
-Status check_dates(const std::string &path, const char *what, const mbedtls_x509_crt &chain) {
-    for (const mbedtls_x509_crt *each = &chain; each != nullptr; each = each->next)
-        if (mbedtls_x509_time_is_past(&each->valid_to) == 0 &&
-            mbedtls_x509_time_is_future(&each->valid_from) == 0)
-            return ok();
-    if (mbedtls_x509_time_is_past(&chain.valid_to) != 0)
-        return Error{std::string(what) + " " + path + ": expired on " + date_text(chain.valid_to) +
+Status check_dates(const std::string &path, const char *what, const mbedtls_x509_crt &one) {
+    if (mbedtls_x509_time_is_past(&one.valid_to) != 0)
+        return Error{std::string(what) + " " + path + ": expired on " + date_text(one.valid_to) +
                      "; renew it"};
-    return Error{std::string(what) + " " + path + ": not valid before " +
-                 date_text(chain.valid_from) + "; is this machine's clock right?"};
+    if (mbedtls_x509_time_is_future(&one.valid_from) != 0)
+        return Error{std::string(what) + " " + path + ": not valid before " +
+                     date_text(one.valid_from) + "; is this machine's clock right?"};
+    return ok();
+}
+
+// A CA file may hold several certificates, old beside new: one that is valid today is enough.
+Status check_ca_dates(const std::string &path, const mbedtls_x509_crt &first) {
+    for (const mbedtls_x509_crt *each = &first; each != nullptr; each = each->next)
+        if (check_dates(path, "fleet CA", *each))
+            return ok();
+    return check_dates(path, "fleet CA", first);
 }
 
 } // namespace
@@ -87,14 +92,11 @@ TlsContext::State::~State() {
 Result<TlsContext> TlsContext::load(const TlsFiles &files) {
     auto state = std::make_unique<State>();
     TALLY_TRY(load_certificates(files.ca, "fleet CA", state->ca));
-    TALLY_TRY(check_dates(files.ca, "fleet CA", state->ca));
+    TALLY_TRY(check_ca_dates(files.ca, state->ca));
 
     // The leaf comes first; what follows it is sent along and not judged here.
     TALLY_TRY(load_certificates(files.certificate, "TLS certificate", state->certificate));
-    mbedtls_x509_crt *others = std::exchange(state->certificate.next, nullptr);
-    Status dated = check_dates(files.certificate, "TLS certificate", state->certificate);
-    state->certificate.next = others;
-    TALLY_TRY(dated);
+    TALLY_TRY(check_dates(files.certificate, "TLS certificate", state->certificate));
 
     auto pem = read_text(files.key);
     if (!pem)

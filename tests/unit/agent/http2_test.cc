@@ -30,9 +30,12 @@ public:
     Bytes output() {
         Bytes out;
         const uint8_t *bytes = nullptr;
-        for (ssize_t size; (size = nghttp2_session_mem_send(session, &bytes)) > 0;)
+        for (;;) {
+            ssize_t size = nghttp2_session_mem_send(session, &bytes);
+            if (size <= 0)
+                return out;
             append(out, {bytes, static_cast<size_t>(size)});
-        return out;
+        }
     }
     void receive(ByteView bytes) {
         EXPECT_EQ(nghttp2_session_mem_recv(session, bytes.data(), bytes.size()),

@@ -53,6 +53,10 @@ std::vector<std::string> files(const std::string &directory) {
 
 const std::string kFirstSegment = "00000000000000000001.seg";
 
+std::string in(std::string directory) {
+    return directory.append("/").append(kFirstSegment);
+}
+
 TEST(Spool, StartsEmpty) {
     Scratch scratch;
     Spool spool = open_spool(scratch / "deep/spool");
@@ -182,7 +186,7 @@ TEST(Spool, ATornTailIsTruncatedAtEveryLength) {
     for (size_t cut = 1; cut <= last; cut++) {
         std::string directory = scratch / ("cut" + std::to_string(cut));
         std::filesystem::create_directory(directory);
-        spill(directory + "/" + kFirstSegment, ByteView(whole).first(whole.size() - cut));
+        spill(in(directory), ByteView(whole).first(whole.size() - cut));
         {
             Spool spool = open_spool(directory);
             EXPECT_TRUE(spool.damage().empty()) << spool.damage()[0];
@@ -216,7 +220,7 @@ TEST(Spool, EveryFlippedByteOfAMiddleRecordCostsThatRecordAlone) {
         std::filesystem::create_directory(directory);
         Bytes damaged = whole;
         damaged[begin + at] ^= 0x41;
-        spill(directory + "/" + kFirstSegment, damaged);
+        spill(in(directory), damaged);
         {
             Spool spool = open_spool(directory);
             ASSERT_EQ(spool.damage().size(), 1u) << at;
@@ -229,7 +233,7 @@ TEST(Spool, EveryFlippedByteOfAMiddleRecordCostsThatRecordAlone) {
             EXPECT_EQ(spool.last_sequence(), 6u);
             expect_held(spool, 1, 2);
             expect_held(spool, 4, 6);
-            EXPECT_EQ(slurp(directory + "/" + kFirstSegment + ".damaged-1"),
+            EXPECT_EQ(slurp(in(directory) + ".damaged-1"),
                       to_bytes(ByteView(damaged).subspan(begin, size)));
             fill(spool, 7, 8);
         }
