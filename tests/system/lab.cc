@@ -30,6 +30,8 @@ pid_t spawn(const std::vector<std::string> &command, const std::string &output_f
     for (const std::string &word : command)
         arguments.push_back(const_cast<char *>(word.c_str()));
     arguments.push_back(nullptr);
+    // Before the fork: whoever waits for a line must not find the last run's.
+    unlink(output_file.c_str());
     pid_t pid = fork();
     if (pid != 0)
         return pid;
