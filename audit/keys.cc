@@ -13,7 +13,7 @@ namespace tally {
 namespace {
 
 constexpr int64_t kHour = 3600;
-constexpr int64_t kLifetime = 30 * 24 * kHour;
+constexpr int64_t kLifetime = kHour * 24 * 30;
 constexpr const char *kLeaf = "critical,CA:FALSE";
 constexpr const char *kSigns = "critical,digitalSignature";
 
