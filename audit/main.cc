@@ -136,11 +136,7 @@ int dispatch(const CLI::App &app, const Options &options) {
                                                : report_table);
 }
 
-} // namespace
-
-int main(int argc, char **argv) {
-    // What protobuf cannot parse is said once, by us, with its place.
-    google::protobuf::SetLogHandler(nullptr);
+int run(int argc, char **argv) {
     CLI::App app("tally: verify a tallystick log and report who held which accelerator", "tally");
     app.set_version_flag("--version", "tally " TALLYSTICK_VERSION);
     app.footer("Exit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
@@ -151,7 +147,22 @@ int main(int argc, char **argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? kClean : kNotVerified;
+        if (error.get_exit_code() == 0)
+            return app.exit(error); // --help and --version
+        return fail(Error{std::string(error.what()) + " (try --help)"});
     }
     return dispatch(app, options);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    // What protobuf cannot parse is said once, by us, with its place.
+    google::protobuf::SetLogHandler(nullptr);
+    try {
+        return run(argc, argv);
+    } catch (const std::exception &error) { // out of memory: no figure, no status that says clean
+        std::fprintf(stderr, "tally: error: %s\n", error.what());
+        return kNotVerified;
+    }
 }

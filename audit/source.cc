@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kHashSize = 32;
 constexpr size_t kMaxTile = kTileWidth * kHashSize;
-constexpr size_t kMaxBundle = kTileWidth * (2 + 65535);
+constexpr size_t kMaxBundle = size_t{kTileWidth} * (2 + 65535);
 constexpr int kDeepest = 10; // tile/entries/x018/x446/x744/x073/x709/x551/615.p/1
 
 std::string partial_directory(const Tile &tile) {
