@@ -119,7 +119,7 @@ void add_audit(CLI::App &app, Options &options) {
     report.add_flag("--json", options.json, "one JSON object")->excludes(csv);
     CLI::App &show = add_command(app, "show", "Verify a log, then print one attestation",
                                  " gpu1.example 12", options.log);
-    show.add_option("WHICH", options.which, "INDEX in the log, or HOST SEQUENCE")
+    show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
         ->required()
         ->expected(1, 2);
 }
