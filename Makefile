@@ -95,6 +95,8 @@ $(B)/obj/gen/%.o: $(GEN)/%.cc | $(GENERATED_HEADERS)
 $(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+# UBSan's vptr check needs type information that libsoci keeps to itself.
+$(B)/obj/collector/index.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
 
 # ---- Tests ----
 
@@ -145,7 +147,8 @@ demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified r
 
 # ---- House keeping ----
 
-CC_FILES = $(wildcard base/*.cc attest/*.cc agent/*.cc collector/*.cc audit/*.cc tests/*/*.cc tests/*/*/*.cc)
+LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc collector/*.cc audit/*.cc)
+CC_FILES = $(LINTED) $(wildcard tests/*/*.cc tests/*/*/*.cc)
 FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h collector/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
 
 deps: ## Install the Debian packages that are missing (config/packages.txt)
@@ -159,8 +162,8 @@ format: ## Rewrite all sources in the house format
 	clang-format -i $(FORMATTED)
 format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
-lint: $(GENERATED_HEADERS) format-check ## clang-format and clang-tidy, warnings as errors
-	printf '%s\n' $(CC_FILES) | xargs -P 2 -n 1 clang-tidy --quiet -- -std=c++20 $(CPPFLAGS)
+lint: $(GENERATED_HEADERS) format-check ## clang-format on everything, clang-tidy on the programs
+	printf '%s\n' $(LINTED) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c++20 $(CPPFLAGS)
 
 clean: ## Remove build/
 	rm -rf build
