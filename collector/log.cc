@@ -17,6 +17,7 @@ constexpr uint64_t kCheckedAtStart = uint64_t{kTileWidth} * kTileWidth;
 
 std::vector<NoteKey> verifying_keys(const std::vector<NoteSigner> &signers) {
     std::vector<NoteKey> keys;
+    keys.reserve(signers.size());
     for (const NoteSigner &signer : signers)
         keys.push_back(note_key(signer.name, signer.key.verifying_key()));
     return keys;

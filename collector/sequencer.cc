@@ -145,6 +145,15 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
     submission.placed = log_index;
 }
 
+Status Sequencer::reopen_index() {
+    auto reopened = Index::open(index_path_);
+    if (!reopened)
+        return reopened.error();
+    index_ = *std::move(reopened);
+    TALLY_TRY(catch_up(index_, log_));
+    return ok();
+}
+
 // The log is durable already: an index that fails is behind, and catches up with the next batch.
 void Sequencer::update_index(const std::vector<IndexRow> &rows, const Hosts &changed) {
     Status status = ok();
@@ -152,11 +161,7 @@ void Sequencer::update_index(const std::vector<IndexRow> &rows, const Hosts &cha
         auto root = log_.root_at(log_.size());
         status = root ? index_.add(rows, changed, log_.size(), *root) : Status(root.error());
     } else {
-        auto reopened = Index::open(index_path_);
-        if (reopened)
-            index_ = *std::move(reopened);
-        auto caught_up = reopened ? catch_up(index_, log_) : Result<Hosts>(reopened.error());
-        status = caught_up ? ok() : Status(caught_up.error());
+        status = reopen_index();
     }
     if (!status && !index_failed_)
         lines_.error(status.error().message + "; the log is not affected, the index will catch up");

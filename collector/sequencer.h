@@ -95,6 +95,7 @@ private:
     bool take(Batch &batch);
     Status write(Batch &batch);
     void place(Submission &submission, uint64_t log_index, Hosts &changed);
+    Status reopen_index();
     void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
     void answer(Item &item);
     Verdict verdict(const Submission &submission);

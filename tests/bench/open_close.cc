@@ -1,5 +1,6 @@
-// Nanoseconds per call of what tallyd could slow down: open+close of an ordinary file, open+close of a
-// watched device, and a system call that it has no business with. One line per figure: NAME NS.
+// Nanoseconds per call of what tallyd could slow down: open+close of an ordinary file, open+close
+// of a watched device, and a system call that it has no business with. One line per figure: NAME
+// NS.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
