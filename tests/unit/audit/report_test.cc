@@ -73,8 +73,8 @@ TEST_F(ReportAudit, TheTableNamesTenantsParentsCoverageAndPrecision) {
         << table;
     for (const char *part :
          {"unattributed /user ", "middleman", "100.00 %",
-          "recorded on rung traced: opens exact, releases to one scan; longest gap between scans "
-          "1.000 s (4 attestations)\n",
+          "recorded on rung traced: opens exact, releases to one scan; longest gap",
+          "between scans 1.000 s (4 attestations)\n",
           "verified: log example.com/fleet, 4 attestations; 2 findings: see `tally verify`\n"})
         EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
     EXPECT_EQ(table.find("idle"), std::string::npos);
@@ -86,10 +86,9 @@ TEST_F(ReportAudit, JsonHasTheSameFigures) {
     std::string json = report_json(account());
     for (const char *part :
          {R"("size": 4)",
-          R"({"host": "gpu1.example", "tenant": "globex", "parent": "middleman", )"
-          R"("device": "node:/dev/test0", "cgroup": "", "held_seconds": 1.001)",
-          R"("cgroup": "/system.slice/cron \"x\", y")", R"("kind": "unattributed")",
-          R"("longest_scan_gap_seconds": 1.000)"})
+          R"("tenant": "globex", "parent": "middleman", "device": "node:/dev/test0")",
+          R"("held_seconds": 1.001)", R"("cgroup": "/system.slice/cron \"x\", y")",
+          R"("kind": "unattributed")", R"("longest_scan_gap_seconds": 1.000)"})
         EXPECT_NE(json.find(part), std::string::npos) << part << "\n" << json;
 }
 

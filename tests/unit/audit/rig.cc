@@ -87,6 +87,7 @@ void write_all(const std::string &path, ByteView contents) {
 
 std::vector<std::string> lines_of(const std::vector<Finding> &findings) {
     std::vector<std::string> lines;
+    lines.reserve(findings.size());
     for (const Finding &finding : findings)
         lines.push_back(finding.kind + ": " + finding.text);
     return lines;
