@@ -3,13 +3,13 @@
 #pragma once
 
 #include "agent/config.h"
+#include "agent/identity/workloads.h"
 #include "agent/loop.h"
-#include "agent/recorder.h"
-#include "agent/signer.h"
-#include "agent/spool.h"
-#include "agent/statement.h"
-#include "agent/uplink.h"
-#include "agent/workloads.h"
+#include "agent/record/recorder.h"
+#include "agent/spool/spool.h"
+#include "agent/statement/signer.h"
+#include "agent/statement/statement.h"
+#include "agent/uplink/uplink.h"
 #include "base/log.h"
 
 #include <memory>

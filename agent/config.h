@@ -1,8 +1,8 @@
 // tallyd.toml. config/tallyd.toml shows every key with its default and meaning.
 #pragma once
 
-#include "agent/devices.h"
-#include "agent/recorder.h"
+#include "agent/record/devices.h"
+#include "agent/record/recorder.h"
 #include "attest/crypto.h"
 #include "base/result.h"
 

@@ -1,6 +1,6 @@
 // Configuration and tenant files: what is read, and what is refused with file, line and key.
 #include "agent/config.h"
-#include "agent/tenants.h"
+#include "agent/identity/tenants.h"
 #include "tests/unit/agent/scratch.h"
 
 #include <filesystem>

@@ -1,5 +1,5 @@
 // The inventory, read from trees laid out as sysfs and procfs are.
-#include "agent/devices.h"
+#include "agent/record/devices.h"
 #include "bpf/wire.h"
 #include "tests/unit/agent/scratch.h"
 

@@ -1,6 +1,6 @@
 #include "tests/unit/agent/hostile_peer.h"
 
-#include "agent/tls_state.h"
+#include "agent/uplink/tls_state.h"
 
 #include <gtest/gtest.h>
 #include <mbedtls/net_sockets.h>

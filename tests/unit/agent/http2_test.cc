@@ -1,5 +1,5 @@
 // The gRPC call against nghttp2's own server side, in memory.
-#include "agent/http2.h"
+#include "agent/uplink/http2.h"
 
 #include <array>
 #include <gtest/gtest.h>

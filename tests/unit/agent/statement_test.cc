@@ -1,6 +1,6 @@
 // Statements are functions of snapshots: made here from plain values, held to the rules of
 // evidence.
-#include "agent/statement.h"
+#include "agent/statement/statement.h"
 #include "attest/dsse.h"
 #include "attest/rules.h"
 

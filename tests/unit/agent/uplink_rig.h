@@ -2,7 +2,7 @@
 #pragma once
 
 #include "agent/clock.h"
-#include "agent/uplink.h"
+#include "agent/uplink/uplink.h"
 #include "tests/unit/agent/scratch.h"
 #include "tests/unit/agent/test_collector.h"
 

@@ -1,6 +1,6 @@
-#include "agent/tls.h"
+#include "agent/uplink/tls.h"
 
-#include "agent/tls_state.h"
+#include "agent/uplink/tls_state.h"
 
 #include <cerrno>
 #include <cstring>

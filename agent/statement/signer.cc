@@ -1,4 +1,4 @@
-#include "agent/signer.h"
+#include "agent/statement/signer.h"
 
 #include "attest/dsse.h"
 #include "base/durable.h"

@@ -1,4 +1,4 @@
-#include "agent/dial.h"
+#include "agent/uplink/dial.h"
 
 #include <cerrno>
 #include <cstring>

@@ -2,8 +2,8 @@
 // tenant who answers for it.
 #pragma once
 
-#include "agent/cgroups.h"
-#include "agent/tenants.h"
+#include "agent/identity/cgroups.h"
+#include "agent/identity/tenants.h"
 
 #include <cstdint>
 #include <map>

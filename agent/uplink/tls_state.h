@@ -1,7 +1,7 @@
 // What tls.cc and tls_context.cc share: the context's mbedTLS objects, freed in reverse order.
 #pragma once
 
-#include "agent/tls.h"
+#include "agent/uplink/tls.h"
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>

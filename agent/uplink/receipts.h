@@ -2,7 +2,7 @@
 // receipted here may leave the spool.
 #pragma once
 
-#include "agent/spool.h"
+#include "agent/spool/spool.h"
 #include "attest/checkpoint.h"
 #include "attest/ledger.pb.h"
 

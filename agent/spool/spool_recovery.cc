@@ -1,5 +1,5 @@
 // Spool::recover and what belongs to it: ordinary start-up, whatever was before.
-#include "agent/spool.h"
+#include "agent/spool/spool.h"
 #include "base/durable.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "agent/uplink.h"
+#include "agent/uplink/uplink.h"
 
 #include "attest/ledger.pb.h"
 

@@ -1,6 +1,6 @@
-#include "agent/cgroups.h"
+#include "agent/identity/cgroups.h"
 
-#include "agent/detached_mount.h"
+#include "agent/record/detached_mount.h"
 
 #include <climits>
 #include <cstring>

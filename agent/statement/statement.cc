@@ -1,4 +1,4 @@
-#include "agent/statement.h"
+#include "agent/statement/statement.h"
 
 #include "attest/dsse.h"
 

@@ -20,7 +20,7 @@
 // The directory is locked while open. One process, one thread.
 #pragma once
 
-#include "agent/segment.h"
+#include "agent/spool/segment.h"
 #include "base/fd.h"
 #include "base/result.h"
 

@@ -1,4 +1,4 @@
-#include "agent/segment.h"
+#include "agent/spool/segment.h"
 
 #include "base/crc32c.h"
 

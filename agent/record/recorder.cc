@@ -1,7 +1,7 @@
-#include "agent/recorder.h"
+#include "agent/record/recorder.h"
 
-#include "agent/detached_mount.h"
-#include "agent/tracepoint.h"
+#include "agent/record/detached_mount.h"
+#include "agent/record/tracepoint.h"
 #include "base/bytes.h"
 #include "bpf/wire.h"
 

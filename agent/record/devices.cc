@@ -1,4 +1,4 @@
-#include "agent/devices.h"
+#include "agent/record/devices.h"
 
 #include "base/bytes.h"
 #include "base/durable.h"

@@ -1,4 +1,4 @@
-#include "agent/tenants.h"
+#include "agent/identity/tenants.h"
 
 #include "base/durable.h"
 #include "base/toml.h"

@@ -12,12 +12,12 @@
 // All times are nanoseconds of one clock of the caller's choice that does not jump.
 #pragma once
 
-#include "agent/backoff.h"
-#include "agent/dial.h"
-#include "agent/http2.h"
-#include "agent/receipts.h"
-#include "agent/spool.h"
-#include "agent/tls.h"
+#include "agent/spool/spool.h"
+#include "agent/uplink/backoff.h"
+#include "agent/uplink/dial.h"
+#include "agent/uplink/http2.h"
+#include "agent/uplink/receipts.h"
+#include "agent/uplink/tls.h"
 #include "attest/statement.pb.h"
 #include "base/log.h"
 

@@ -2,7 +2,7 @@
 // that this kernel offers, keeps the device numbers current, scans, and takes snapshots.
 #pragma once
 
-#include "agent/snapshot.h"
+#include "agent/record/snapshot.h"
 #include "attest/statement.pb.h"
 #include "base/fd.h"
 #include "base/result.h"

@@ -1,4 +1,4 @@
-#include "agent/tls_state.h"
+#include "agent/uplink/tls_state.h"
 
 #include "base/durable.h"
 

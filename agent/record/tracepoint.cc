@@ -1,4 +1,4 @@
-#include "agent/tracepoint.h"
+#include "agent/record/tracepoint.h"
 
 #include "base/bytes.h"
 #include "base/fd.h"

@@ -1,4 +1,4 @@
-#include "agent/http2.h"
+#include "agent/uplink/http2.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "agent/receipts.h"
+#include "agent/uplink/receipts.h"
 
 #include "attest/merkle.h"
 #include "attest/receipt.h"

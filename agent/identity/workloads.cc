@@ -1,4 +1,4 @@
-#include "agent/workloads.h"
+#include "agent/identity/workloads.h"
 
 namespace tally {
 

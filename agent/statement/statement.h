@@ -1,10 +1,10 @@
 // From two snapshots to what the host says about the time between them.
 #pragma once
 
-#include "agent/devices.h"
-#include "agent/recorder.h"
-#include "agent/snapshot.h"
-#include "agent/workloads.h"
+#include "agent/identity/workloads.h"
+#include "agent/record/devices.h"
+#include "agent/record/recorder.h"
+#include "agent/record/snapshot.h"
 #include "attest/statement.pb.h"
 
 #include <functional>

@@ -1,4 +1,4 @@
-#include "agent/detached_mount.h"
+#include "agent/record/detached_mount.h"
 
 #include <string>
 #include <sys/mount.h>
