@@ -90,9 +90,13 @@ void add_vfio(Device &device, const DeviceRoots &roots, const fs::path &pci) {
 }
 
 bool is_accelerator(const fs::path &pci) {
-    // "0x030200": class, subclass, programming interface
-    std::string code = attribute(pci / "class");
-    return code.starts_with("0x0300") || code.starts_with("0x0302") || code.starts_with("0x1200");
+    std::string code = attribute(pci / "class"); // class, subclass, programming interface
+    for (const char *wanted : {"0x0300", "0x0302", "0x0380", "0x1200"}) {
+        if (code.starts_with(wanted))
+            return true;
+    }
+    std::error_code none;
+    return fs::exists(pci / "drm", none) || fs::exists(pci / "accel", none);
 }
 
 std::string without_0x(const std::string &hex) {

@@ -43,8 +43,9 @@ struct DeviceRoots {
 };
 
 // What the host has now, by id:
-//   - PCI functions of class 0x0300 (VGA), 0x0302 (3D) and 0x1200 (processing accelerator; PCI Code
-//     and ID Assignment 1.x), each with its DRM and accel nodes, NVIDIA's node by
+//   - PCI functions of class 0x0300 (VGA), 0x0302 (3D), 0x0380 (other display: AMD's MI200) and
+//     0x1200 (processing accelerator; PCI Code and ID Assignment 1.x), and whatever else on PCI has
+//     a DRM or accel node; each with these nodes, NVIDIA's by
 //     /proc/driver/nvidia/gpus/<address>/information, and its VFIO group or device node
 //   - DRM and accel nodes of devices that are not on PCI
 //   - configured nodes, which must be character devices

@@ -43,14 +43,18 @@ protected:
     Scratch scratch_;
 };
 
-TEST_F(DeviceTree, OnlyAcceleratorClassesCount) {
+TEST_F(DeviceTree, AcceleratorsAreKnownByClassOrNode) {
     pci("0000:01:00.0", "0x030000", "0x10de", "0x2330");
     pci("0000:02:00.0", "0x030200", "0x10de", "0x2331");
     pci("0000:03:00.0", "0x120000", "0x1da3", "0x1020");
     pci("0000:04:00.0", "0x020000", "0x8086", "0x1572"); // a network card
-    pci("0000:05:00.0", "0x038000", "0x10de", "0x0001"); // display, other
+    pci("0000:05:00.0", "0x038000", "0x1002", "0x740f"); // MI210: display, other
+    pci("0000:06:00.0", "0x040000", "0x1234", "0x0001"); // known by its node alone
+    file("sys/bus/pci/devices/0000:06:00.0/accel/accel3/dev", "261:3\n");
     auto devices = discover().devices;
-    ASSERT_EQ(devices.size(), 3U);
+    ASSERT_EQ(devices.size(), 5U);
+    EXPECT_EQ(devices[3].id, "pci:0000:05:00.0");
+    EXPECT_EQ(devices[4].nodes[0], (DeviceNode{"/dev/accel/accel3", 261, 3}));
     EXPECT_EQ(devices[0].id, "pci:0000:01:00.0");
     EXPECT_EQ(devices[1].pci_id, "10de:2331");
     EXPECT_EQ(devices[2].id, "pci:0000:03:00.0");
