@@ -51,7 +51,7 @@ void Stream::stop() {
 // ---- What the host sends ----
 
 void Stream::OnReadDone(bool good) {
-    Phase phase;
+    Phase phase = Phase::kEnding;
     {
         std::lock_guard lock(mutex_);
         reading_ = false;

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxBundle = kTileWidth * (2 + 65535);
+constexpr size_t kMaxBundle = size_t{kTileWidth} * (2 + 65535);
 
 // How many entries or hashes a tree of `size` has where `tile` belongs.
 uint64_t width_of_level(const Tile &tile, uint64_t size) {
