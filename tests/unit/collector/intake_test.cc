@@ -168,7 +168,7 @@ TEST_F(IntakeTest, RefusesASecondHelloAndAnEmptyMessage) {
 TEST_F(IntakeTest, RefusesBytesThatAreNoMessage) {
     auto identity = TestStream::identity(keys_);
     grpc::SslCredentialsOptions tls{identity.trust, identity.key, identity.certificate};
-    grpc::GenericStub stub(grpc::CreateChannel("localhost:" + std::to_string(collector_.port()),
+    grpc::GenericStub stub(grpc::CreateChannel("127.0.0.1:" + std::to_string(collector_.port()),
                                                grpc::SslCredentials(tls)));
     grpc::ClientContext context;
     grpc::CompletionQueue queue;

@@ -2,11 +2,11 @@
 #include "base/durable.h"
 #include "tests/unit/collector/support.h"
 
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -222,14 +222,13 @@ TEST_F(ProgramTest, StopsCleanlyOnSigterm) {
 
 // Streams until the collector goes away; what was receipted, in order.
 std::vector<Bytes> load(int port, const TestKeys &keys, TestHost &host, std::vector<Bytes> &made,
-                        size_t padding) {
+                        size_t padding, const std::function<void()> &on_receipt) {
     TestStream stream(port, keys);
     auto resume = stream.hello(made.size() + 1);
     if (!resume)
         return {};
     // What the log has beyond our receipts was durable before the kill.
     size_t receipted = resume->last_sequence();
-    std::atomic<bool> writing = true;
     std::thread writer([&] {
         for (size_t next = receipted;; ++next) {
             if (next == made.size()) {
@@ -240,13 +239,14 @@ std::vector<Bytes> load(int port, const TestKeys &keys, TestHost &host, std::vec
             if (!stream.send(made[next]))
                 break;
         }
-        writing = false;
     });
     while (auto reply = stream.read()) {
-        if (reply->has_receipt())
-            receipted = reply->receipt().sequence();
-        else
+        if (!reply->has_receipt()) {
             ADD_FAILURE() << reply->refusal().reason();
+            break;
+        }
+        receipted = reply->receipt().sequence();
+        on_receipt();
     }
     writer.join();
     return {made.begin(), made.begin() + static_cast<ptrdiff_t>(receipted)};
@@ -262,20 +262,18 @@ void expect_logged(const TestKeys &keys, const std::string &directory,
 TEST_F(ProgramTest, SigkillUnderLoadLosesNothingReceipted) {
     TestHost host = keys_.host(kHost);
     std::vector<Bytes> made;
-    size_t receipted_before = 0;
     for (int round = 0; round < 5; ++round) {
         Program program = start();
         int port = program.port();
         ASSERT_NE(port, 0) << program.output();
-        std::thread killer([&] {
-            std::this_thread::sleep_for(150ms + round * 37ms);
-            program.kill(SIGKILL);
+        // In the midst of it: the writer is far ahead of the receipts.
+        size_t receipts = 0;
+        auto receipted = load(port, keys_, host, made, 100, [&] {
+            if (++receipts == 50 + 37 * static_cast<size_t>(round))
+                program.kill(SIGKILL);
         });
-        auto receipted = load(port, keys_, host, made, 100);
-        killer.join();
         EXPECT_EQ(program.wait(), -SIGKILL);
-        EXPECT_GT(receipted.size(), receipted_before);
-        receipted_before = receipted.size();
+        EXPECT_GE(receipts, 50U);
         expect_logged(keys_, scratch_ / "state/log", receipted);
     }
 }
@@ -287,7 +285,7 @@ TEST_F(ProgramTest, AFullDiskStopsItAndLosesNothingReceipted) {
         Program program({"--config", config_}, scratch_ / "output", 300'000);
         int port = program.port();
         ASSERT_NE(port, 0) << program.output();
-        receipted = load(port, keys_, host, made, 2000);
+        receipted = load(port, keys_, host, made, 2000, [] {});
         EXPECT_EQ(program.wait(), 1);
         EXPECT_NE(program.output().find("stopping, the next start recovers the log"),
                   std::string::npos)

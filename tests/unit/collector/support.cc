@@ -112,7 +112,7 @@ TestStream::TestStream(int port, const Identity &identity) {
     grpc::ChannelArguments arguments;
     // A connection of its own, as hosts have.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    auto channel = grpc::CreateCustomChannel("localhost:" + std::to_string(port),
+    auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port),
                                              grpc::SslCredentials(tls), arguments);
     stub_ = pb::Ledger::NewStub(channel);
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
