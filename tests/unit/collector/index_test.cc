@@ -101,6 +101,7 @@ protected:
     void fill() {
         Sequencer sequencer = open();
         uint64_t stream = 0;
+        std::vector<std::future<Sequencer::Verdict>> verdicts;
         for (TestHost *host : {&a_, &b_}) {
             join(sequencer, host->name(), ++stream);
             for (int i = 0; i < 150; ++i) {
@@ -116,11 +117,12 @@ protected:
                 statement.mutable_workloads(0)->set_parent(i % 2 == 0 ? "middleman" : "");
                 if (i == 149)
                     statement.set_parts(2); // the chain rests in the middle of a window
-                auto verdict = submit(sequencer, host->name(), stream, host->attest(statement),
-                                      host->key().verifying_key().spki());
-                ASSERT_TRUE(std::holds_alternative<pb::Receipt>(verdict.get()));
+                verdicts.push_back(submit(sequencer, host->name(), stream, host->attest(statement),
+                                          host->key().verifying_key().spki()));
             }
         }
+        for (auto &verdict : verdicts)
+            ASSERT_TRUE(std::holds_alternative<pb::Receipt>(verdict.get()));
     }
 
     bool stopped_ = false;
@@ -159,7 +161,7 @@ TEST_F(SequencedTest, AnIndexLeftBehindCatchesUp) {
         join(sequencer, "a.example", 1);
         Bytes key = a_.key().verifying_key().spki();
         for (int i = 0; i < 300; ++i)
-            submit(sequencer, "a.example", 1, a_.attest(), key).wait();
+            submit(sequencer, "a.example", 1, a_.attest(), key);
     }
     auto before = dump(index_path_);
     std::filesystem::rename(scratch_ / "old.db", index_path_);
