@@ -134,16 +134,16 @@ test-unit: $(UNIT_TESTS) $(SEAM_TOOLS) $(PROGRAMS) ## The rules of evidence and 
 test-system: $(SYSTEM_TESTS) $(PROGRAMS) ## Real BPF on this kernel, real TLS, real programs; needs root
 	tests/run $(SYSTEM_TESTS)
 test: $(UNIT_TESTS) $(SEAM_TOOLS) $(SYSTEM_TESTS) $(PROGRAMS) ## Everything that .ci/run checks but the demo
-	tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
+	BUILD=$(B) tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
 
 $(B)/tests/open_close: $(B)/obj/tests/bench/open_close.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^
 bench: $(PROGRAMS) $(B)/tests/open_close ## What being watched costs, against no agent, in one run; needs root
-	tests/bench/record
+	BUILD=$(B) tests/bench/record
 
 demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified report; needs root
-	tests/demo
+	BUILD=$(B) tests/demo
 
 # ---- House keeping ----
 
