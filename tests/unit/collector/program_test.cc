@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
@@ -17,9 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string collector_program() {
+// A program that was built beside this test's directory.
+std::string built(const std::string &name) {
     auto self = std::filesystem::read_symlink("/proc/self/exe");
-    return (self.parent_path().parent_path() / "tally-collector").string();
+    return (self.parent_path().parent_path() / name).string();
 }
 
 // A child process whose standard error goes to a file.
@@ -28,7 +30,7 @@ public:
     Program(const std::vector<std::string> &arguments, std::string output,
             rlim_t largest_file = RLIM_INFINITY)
         : output_(std::move(output)) {
-        std::vector<std::string> command = {collector_program()};
+        std::vector<std::string> command = {built("tally-collector")};
         command.insert(command.end(), arguments.begin(), arguments.end());
         std::vector<char *> argv;
         for (std::string &word : command)
@@ -276,6 +278,11 @@ TEST_F(ProgramTest, SigkillUnderLoadLosesNothingReceipted) {
         EXPECT_GE(receipts, 50U);
         expect_logged(keys_, scratch_ / "state/log", receipted);
     }
+    // What the auditor says to a log that was recovered five times.
+    std::string verify = built("tally") + " verify " + (scratch_ / "state/log") + " --log-keys " +
+                         keys_.path("log.vkeys") + " --fleet-root " + keys_.path("fleet-ca.pem") +
+                         " >" + (scratch_ / "verified") + " 2>&1";
+    EXPECT_EQ(std::system(verify.c_str()), 0) << read_text(scratch_ / "verified").value();
 }
 
 TEST_F(ProgramTest, AFullDiskStopsItAndLosesNothingReceipted) {
