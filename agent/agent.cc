@@ -227,8 +227,9 @@ Status Agent::cut_window() {
     if (spool_->is_full() && !loop_->stop_asked()) {
         if (!widening_) {
             widening_ = true;
-            log_.warning("spool is full: windows are widened until the collector has receipted "
-                         "enough; totals are kept, detail is not");
+            log_.warning(
+                "spool or its disk is full: windows are widened until the collector has receipted "
+                "enough; totals are kept, detail is not");
             note(pb::Event::KIND_SPOOL_FULL, "windows widened");
         }
         return ok();

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 
 namespace tally {
 
@@ -170,6 +171,13 @@ uint64_t Spool::next_after(uint64_t sequence) const {
         if (sequence < run.last)
             return std::max(sequence + 1, run.first);
     return (segment + 1)->runs.front().first;
+}
+
+bool Spool::is_full() const {
+    struct statvfs disk = {};
+    if (fstatvfs(lock_.get(), &disk) == 0 && disk.f_bavail * disk.f_frsize < kReserve)
+        return true;
+    return bytes() > max_bytes_;
 }
 
 uint64_t Spool::bytes() const {

@@ -53,9 +53,11 @@ public:
     // Deletes the segments whose records are all at or below `sequence`, except the last segment.
     Status release_up_to(uint64_t sequence);
 
-    // Over max_bytes. The agent then closes no window: it lets the current one grow instead of
-    // appending, so that totals survive while detail is given up.
-    bool is_full() const { return bytes() > max_bytes_; }
+    // Over max_bytes, or its disk has less than kReserve left. The agent then closes no window: it
+    // lets the current one grow instead of appending, so that totals survive while detail is given
+    // up.
+    static constexpr uint64_t kReserve = 1 << 20; // a window in many parts, and a new segment
+    bool is_full() const;
     uint64_t bytes() const;
 
     // What recovery found, one line each. Damage is reported when it is first seen; a hole where a

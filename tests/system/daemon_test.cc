@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 namespace tally {
@@ -159,6 +160,26 @@ TEST_F(Daemon, ADamagedSpoolRecordIsReportedAndTheRestIsKept) {
     EXPECT_NE(lab_.agent().output().find(segment), std::string::npos) << lab_.agent().output();
     sleep_ms(1200);
     EXPECT_EQ(lab_.agent().stop(SIGTERM), 0) << lab_.agent().output();
+}
+
+TEST_F(Daemon, AFullDiskWidensWindowsAndStopsNothing) {
+    fs::create_directory(lab_.path("agent"));
+    ASSERT_EQ(mount("none", lab_.path("agent").c_str(), "tmpfs", 0, "size=3m"), 0);
+    lab_.start_agent();
+    sleep_ms(1500);
+    ASSERT_TRUE(replace_file(lab_.path("agent/ballast"), Bytes(2300000, 'x')));
+    EXPECT_TRUE(lab_.agent().says("disk is full", 4000)) << lab_.agent().output();
+    sleep_ms(2500); // windows that are not cut
+    EXPECT_EQ(unlink(lab_.path("agent/ballast").c_str()), 0);
+    lab_.start_collector();
+    EXPECT_TRUE(lab_.agent().says("connected")) << lab_.agent().output();
+    EXPECT_EQ(lab_.agent().stop(SIGTERM), 0) << lab_.agent().output();
+    EXPECT_EQ(lab_.collector().stop(SIGTERM), 0);
+    EXPECT_EQ(umount(lab_.path("agent").c_str()), 0);
+    Outcome verified = lab_.tally({"verify", lab_.log()});
+    EXPECT_EQ(verified.status, 1) << verified.output; // the widening is a finding
+    EXPECT_NE(verified.output.find("windows widened"), std::string::npos) << verified.output;
+    EXPECT_NE(verified.output.find("coverage 100.00 %"), std::string::npos) << verified.output;
 }
 
 TEST_F(Daemon, ACollectorOfAnotherFleetGetsNothing) {
