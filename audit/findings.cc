@@ -16,6 +16,12 @@ constexpr uint64_t kClockTolerance = kSecond; // a clock that is slewed runs slo
 constexpr const char *kLoss = "loss";
 constexpr const char *kUnattributed = "unattributed";
 
+// Part of a daemon's life; nothing for an auditor to look at.
+bool is_routine(pb::Event::Kind kind) {
+    return kind == pb::Event::KIND_AGENT_START || kind == pb::Event::KIND_AGENT_STOP ||
+           kind == pb::Event::KIND_HANDED_OVER;
+}
+
 } // namespace
 
 void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
@@ -33,8 +39,7 @@ void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
     }
     add_unattributed(entry);
     for (const pb::Event &event : entry.statement().events()) {
-        if (event.kind() != pb::Event::KIND_AGENT_START &&
-            event.kind() != pb::Event::KIND_AGENT_STOP)
+        if (!is_routine(event.kind()))
             add(entry, "event", event_name(event.kind()) + ": " + printable(event.detail()));
     }
 }

@@ -10,6 +10,8 @@ std::string rung_name(pb::Rung rung) {
         return "traced";
     case pb::RUNG_EXACT:
         return "exact";
+    case pb::RUNG_EXACT_KPROBE:
+        return "kprobe";
     default:
         return "number " + std::to_string(rung);
     }
@@ -22,6 +24,7 @@ std::string rung_precision(pb::Rung rung) {
     case pb::RUNG_TRACED:
         return "opens exact, releases to one scan";
     case pb::RUNG_EXACT:
+    case pb::RUNG_EXACT_KPROBE:
         return "opens and releases exact";
     default:
         return "precision unknown to this version";
@@ -42,6 +45,32 @@ std::string event_name(pb::Event::Kind kind) {
         return "attestation refused";
     case pb::Event::KIND_RECEIPT_INVALID:
         return "receipt invalid";
+    case pb::Event::KIND_HOOK_LOST:
+        return "hook lost";
+    case pb::Event::KIND_PIN_REMOVED:
+        return "pin removed";
+    case pb::Event::KIND_FOREIGN_BPF:
+        return "foreign use of our BPF objects";
+    case pb::Event::KIND_AGENT_SIGNALLED:
+        return "agent signalled";
+    case pb::Event::KIND_AGENT_PAUSED:
+        return "agent paused";
+    case pb::Event::KIND_AGENT_TRACED:
+        return "agent traced";
+    case pb::Event::KIND_CLOCK_SET:
+        return "clock set";
+    case pb::Event::KIND_DRIVER_BOUND:
+        return "driver bound";
+    case pb::Event::KIND_DRIVER_UNBOUND:
+        return "driver unbound";
+    case pb::Event::KIND_DEVICE_ADDED:
+        return "device added";
+    case pb::Event::KIND_DEVICE_REMOVED:
+        return "device removed";
+    case pb::Event::KIND_RESOURCE_MAPPED:
+        return "PCI resource mapped";
+    case pb::Event::KIND_HANDED_OVER:
+        return "totals handed over";
     default:
         return "event of kind " + std::to_string(kind);
     }
