@@ -1,6 +1,6 @@
 # Tallystick. `make help` lists what there is; README.md says why.
 #
-# One makefile, no recursion: every object knows its headers (-MMD), every generated file lies in
+# One makefile, no recursion: every object knows its headers (-MD: the generated ones count as system headers), every generated file lies in
 # build/. Which object goes into which program is the "Programs" section and nowhere else.
 
 MAKEFLAGS += --no-builtin-rules
@@ -43,6 +43,7 @@ objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
 
 PROTO := attest/statement attest/envelope attest/ledger
 PROTO_OBJ := $(PROTO:%=$(B)/obj/gen/%.pb.o)
+PROTO_AGENT := agent/statement/baseline
 GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
 
 BASE := $(call objects,$(wildcard base/*.cc))
@@ -50,7 +51,7 @@ BASE := $(call objects,$(wildcard base/*.cc))
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc attest/admit.cc,$(wildcard attest/*.cc))) $(PROTO_OBJ)
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
-AGENT := $(BASE) $(ATTEST_AGENT) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
+AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 AUDIT := $(BASE) $(ATTEST_CENTRAL) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
 
@@ -76,25 +77,28 @@ BTF ?= /sys/kernel/btf/vmlinux
 $(GEN)/vmlinux.h: | $(GEN)/deps.stamp
 	bpftool btf dump file $(BTF) format c > $@
 
+# All program families in one object, so that they share their maps.
 BPF := $(wildcard bpf/*.bpf.c)
-SKELETONS := $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.skel.h)
+SKELETON := $(GEN)/bpf/tally.skel.h
 
 $(GEN)/bpf/%.bpf.o: bpf/%.bpf.c $(GEN)/vmlinux.h
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_x86 \
-	    -I. -isystem $(GEN) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
-$(GEN)/bpf/%.skel.h: $(GEN)/bpf/%.bpf.o
-	bpftool gen skeleton $< name $*_bpf > $@
+	$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Werror \
+	    -D__TARGET_ARCH_x86 -I. -isystem $(GEN) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+$(GEN)/bpf/tally.o: $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.bpf.o)
+	bpftool gen object $@ $^
+$(SKELETON): $(GEN)/bpf/tally.o
+	bpftool gen skeleton $< name tally_bpf > $@
 
-GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETONS)
+GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON)
 generate: $(GENERATED_HEADERS)
 
 $(B)/obj/gen/%.o: $(GEN)/%.cc | $(GENERATED_HEADERS)
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -w $(CPPFLAGS) -I$(GEN) -MMD -MP -c $< -o $@
+	$(CXX) $(CXXFLAGS) -w $(CPPFLAGS) -I$(GEN) -MD -MP -c $< -o $@
 $(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MD -MP -c $< -o $@
 # UBSan's vptr check needs type information that libsoci keeps to itself.
 $(B)/obj/collector/index.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
 
@@ -154,7 +158,7 @@ FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h col
 deps: ## Install the Debian packages that are missing (config/packages.txt)
 	config/install-packages config/packages.txt
 $(GEN)/deps.stamp: config/packages.txt
-	@mkdir -p $(@D)/attest $(@D)/bpf
+	@mkdir -p $(@D)/attest $(@D)/agent/statement $(@D)/bpf
 	config/install-packages config/packages.txt
 	@touch $@
 

@@ -2,15 +2,12 @@
 
 #include "agent/self.h"
 #include "base/durable.h"
-#include "bpf/wire.h"
 
 #include <algorithm>
-#include <set>
 
 namespace tally {
 
 namespace {
-constexpr uint64_t kIntroduceEvery = 3600 * kSecond;
 constexpr uint64_t kLastReceipts = 5 * kSecond; // how long a stop waits for them
 } // namespace
 
@@ -28,7 +25,7 @@ std::optional<Failure> Agent::prepare() {
         Signer::load(config_.signing_key, config_.signing_certificate, config_.host, boot_id_);
     if (!signer)
         return configuration(signer.error());
-    signer_ = std::make_unique<Signer>(std::move(*signer));
+    signer_ = std::move(*signer);
 
     auto vkeys = read_text(config_.log_keys);
     if (!vkeys)
@@ -57,7 +54,7 @@ std::optional<Failure> Agent::prepare() {
 }
 
 std::optional<Failure> Agent::run() {
-    if (auto failure = open_spool())
+    if (auto failure = open_chain())
         return failure;
     if (auto failure = start_recording())
         return failure;
@@ -66,25 +63,16 @@ std::optional<Failure> Agent::run() {
     return stop();
 }
 
-std::optional<Failure> Agent::open_spool() {
-    auto state = [](const Error &error) { return Failure{Exit::kState, error}; };
+std::optional<Failure> Agent::open_chain() {
     uint64_t limit = static_cast<uint64_t>(config_.spool_megabytes) << 20;
-    auto spool = Spool::open(config_.state_directory + "/spool", limit);
-    if (!spool)
-        return state(spool.error());
-    spool_ = std::make_unique<Spool>(std::move(*spool));
-    for (const std::string &line : spool_->damage()) {
+    auto chain = Chain::open(config_.state_directory, limit, std::move(*signer_));
+    if (!chain)
+        return Failure{Exit::kState, chain.error()};
+    chain_ = std::move(*chain);
+    for (const std::string &line : chain_->spool().damage()) {
         log_.warning(line);
         note(pb::Event::KIND_SPOOL_DAMAGED, line);
     }
-    if (spool_->last_sequence() == 0)
-        return std::nullopt;
-    auto last = spool_->read(spool_->last_sequence());
-    if (!last)
-        return state(last.error());
-    if (auto resumed = signer_->resume(*last); !resumed)
-        return state(
-            Error{"spool " + config_.state_directory + "/spool: " + resumed.error().message});
     return std::nullopt;
 }
 
@@ -94,50 +82,17 @@ std::optional<Failure> Agent::start_recording() {
     if (!loop)
         return kernel(loop.error());
     loop_ = std::make_unique<Loop>(std::move(*loop));
-
-    auto cgroups = Cgroups::open();
-    if (!cgroups)
-        return kernel(cgroups.error());
-    workloads_ = std::make_unique<Workloads>(std::move(*cgroups), std::move(tenants_));
-    auto recorder = Recorder::start(config_.recorder, [this](const wire_edge &edge) {
-        workloads_->name(edge.workload); // while its cgroup is there
-    });
-    if (!recorder)
-        return kernel(recorder.error());
-    recorder_ = std::move(*recorder);
+    windows_ = std::make_unique<Windows>(config_, log_, *chain_, events_, self_);
+    if (auto started = windows_->start(boot_id_, std::move(tenants_)); !started)
+        return kernel(started.error());
     if (auto watched =
-            loop_->watch(recorder_->edges_fd(), [this](uint32_t) { recorder_->read_edges(); });
+            loop_->watch(windows_->edges_fd(), [this](uint32_t) { windows_->read_edges(); });
         !watched)
         return kernel(watched.error());
-
-    // On the same boot the first window begins where the last statement ended, so that time has no
-    // hole; what was recorded of it begins with the recorder, and the statement says so.
-    last_.at = window_begin_ = recorder_->started();
-    const ChainHead &head = signer_->head();
-    if (head.sequence > 0 && head.boot_id == boot_id_)
-        window_begin_ = {head.end_boottime_ns, head.end_wall_ns};
-
-    if (auto found = look_for_devices(); !found)
-        return kernel(found.error());
-    if (auto scanned = recorder_->scan(); !scanned)
-        return kernel(scanned.error());
-    next_scan_ns_ = now().boottime_ns + static_cast<uint64_t>(config_.scan_seconds) * kSecond;
-    next_window_ns_ = now().boottime_ns + static_cast<uint64_t>(config_.window_seconds) * kSecond;
-    std::string summary = recording_summary();
+    std::string summary = windows_->summary();
     log_.notice(summary);
     note(pb::Event::KIND_AGENT_START, summary);
     return std::nullopt;
-}
-
-std::string Agent::recording_summary() const {
-    std::string summary = "recording " + std::to_string(inventory_.all().size()) +
-                          " devices for host " + config_.host + " on rung " +
-                          (recorder_->rung() == pb::RUNG_TRACED ? "traced" : "scanned");
-    for (const HookState &hook : recorder_->hooks()) {
-        if (!hook.attached)
-            summary += "; " + hook.name + " not attached: " + hook.reason;
-    }
-    return summary;
 }
 
 std::optional<Failure> Agent::serve() {
@@ -146,31 +101,26 @@ std::optional<Failure> Agent::serve() {
     uplink.server_name = config_.collector_name;
     uplink.log_keys = log_keys_;
     uplink_ = std::make_unique<Uplink>(
-        std::move(uplink), std::move(*tls_), *spool_, log_,
+        std::move(uplink), std::move(*tls_), chain_->spool(), log_,
         [this](pb::Event::Kind kind, const std::string &detail) { note(kind, detail); });
 
     while (!loop_->stop_asked()) {
-        uint64_t deadline = std::min(next_window_ns_, next_scan_ns_);
-        if (auto turned = turn(deadline); !turned)
+        if (auto turned = turn(windows_->deadline_ns()); !turned)
             return Failure{Exit::kFailed, turned.error()};
-        if (auto scanned = scan_if_due(); !scanned)
-            return Failure{Exit::kFailed, scanned.error()};
-        if (now().boottime_ns < next_window_ns_)
-            continue;
-        if (auto cut = cut_window(); !cut)
+        auto cut = windows_->turn();
+        if (!cut)
             return Failure{Exit::kFailed, cut.error()};
+        if (*cut)
+            uplink_->notify(now().boottime_ns);
     }
     return std::nullopt;
 }
 
 std::optional<Failure> Agent::stop() {
     note(pb::Event::KIND_AGENT_STOP, "asked to stop");
-    widening_ = false;
-    Status cut = recorder_->scan();
-    if (cut)
-        cut = cut_window();
-    if (!cut)
-        return Failure{Exit::kFailed, cut.error()};
+    if (auto finished = windows_->finish(); !finished)
+        return Failure{Exit::kFailed, finished.error()};
+    uplink_->notify(now().boottime_ns);
     uplink_->finish(now().boottime_ns);
     uint64_t give_up = now().boottime_ns + kLastReceipts;
     while (!uplink_->finished() && now().boottime_ns < give_up) {
@@ -191,94 +141,8 @@ Status Agent::turn(uint64_t deadline_ns) {
     return ok();
 }
 
-Status Agent::look_for_devices() {
-    Discovery found = discover_devices({}, config_.devices);
-    if (found.problems != device_problems_) {
-        for (const std::string &problem : found.problems)
-            log_.warning(problem);
-        device_problems_ = std::move(found.problems);
-    }
-    if (!inventory_.update(found.devices))
-        return ok();
-    introduce_ = true;
-    return recorder_->watch(inventory_.numbers());
-}
-
-// Traced: once a second while anything is held, for releases and passed files; else once a window,
-// for opens that no hook sees (io_uring). Scanned: always, it is the only witness.
-Status Agent::scan_if_due() {
-    uint64_t at = now().boottime_ns;
-    if (at < next_scan_ns_)
-        return ok();
-    next_scan_ns_ = at + static_cast<uint64_t>(config_.scan_seconds) * kSecond;
-    if (recorder_->rung() == pb::RUNG_TRACED && !recorder_->anything_held())
-        return ok();
-    return recorder_->scan();
-}
-
-Status Agent::cut_window() {
-    uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
-    next_window_ns_ += window;
-    if (uint64_t at = now().boottime_ns; next_window_ns_ <= at)
-        next_window_ns_ = at + window;
-    TALLY_TRY(look_for_devices());
-    if (recorder_->rung() == pb::RUNG_TRACED && !recorder_->anything_held())
-        TALLY_TRY(recorder_->scan());
-    if (spool_->is_full() && !loop_->stop_asked()) {
-        if (!widening_) {
-            widening_ = true;
-            log_.warning(
-                "spool or its disk is full: windows are widened until the collector has receipted "
-                "enough; totals are kept, detail is not");
-            note(pb::Event::KIND_SPOOL_FULL, "windows widened");
-        }
-        return ok();
-    }
-    widening_ = false;
-
-    auto snapshot = recorder_->snapshot();
-    if (!snapshot)
-        return snapshot.error();
-    bool introduce = introduce_ || snapshot->at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
-    Introduction introduction{inventory_.all(), recorder_->hooks(), self_, signer_->certificate()};
-    auto statements =
-        make_statements({window_begin_, recorder_->started().boottime_ns, last_, *snapshot,
-                         recorder_->rung(), events_, introduce ? &introduction : nullptr},
-                        [this](uint64_t id) { return workloads_->name(id); });
-    for (pb::Statement &statement : statements)
-        TALLY_TRY(keep(statement));
-    if (introduce) {
-        introduce_ = false;
-        introduced_ns_ = snapshot->at.boottime_ns;
-    }
-    events_.clear();
-    window_begin_ = snapshot->at;
-    last_ = std::move(*snapshot);
-    std::set<uint64_t> in_use;
-    for (const auto &[key, totals] : last_.usage)
-        in_use.insert(key.workload);
-    workloads_->keep_only(in_use);
-    uplink_->notify(now().boottime_ns);
-    return ok();
-}
-
-Status Agent::keep(pb::Statement &statement) {
-    auto attestation = signer_->seal(statement);
-    if (!attestation)
-        return attestation.error();
-    TALLY_TRY(spool_->append(statement.sequence(), *attestation));
-    signer_->accept(statement, *attestation);
-    return ok();
-}
-
 void Agent::note(pb::Event::Kind kind, const std::string &detail) {
-    constexpr size_t kMost = 64; // a flood of one kind must not crowd out the usage
-    if (events_.size() >= kMost)
-        return;
-    pb::Event &event = events_.emplace_back();
-    event.set_kind(kind);
-    event.set_boottime_ns(now().boottime_ns);
-    event.set_detail(printable(detail));
+    events_.note(kind, detail, now().boottime_ns);
 }
 
 } // namespace tally

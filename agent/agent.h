@@ -3,13 +3,11 @@
 #pragma once
 
 #include "agent/config.h"
-#include "agent/identity/workloads.h"
 #include "agent/loop.h"
-#include "agent/record/recorder.h"
-#include "agent/spool/spool.h"
-#include "agent/statement/signer.h"
-#include "agent/statement/statement.h"
+#include "agent/statement/chain.h"
+#include "agent/statement/events.h"
 #include "agent/uplink/uplink.h"
+#include "agent/windows.h"
 #include "base/log.h"
 
 #include <memory>
@@ -37,42 +35,26 @@ public:
     std::optional<Failure> run();
 
 private:
-    std::optional<Failure> open_spool();
+    std::optional<Failure> open_chain();
     std::optional<Failure> start_recording();
     std::optional<Failure> serve();
     std::optional<Failure> stop();
     Status turn(uint64_t deadline_ns); // one wait, and whatever it brought
-    Status look_for_devices();
-    Status scan_if_due();
-    Status cut_window();
-    Status keep(pb::Statement &statement);
     void note(pb::Event::Kind kind, const std::string &detail);
-    std::string recording_summary() const;
 
     Config config_;
     const Log &log_;
     pb::Agent self_;
     std::string boot_id_;
-    std::unique_ptr<Signer> signer_;
+    std::optional<Signer> signer_; // until the chain is opened
     std::unique_ptr<TlsContext> tls_;
     std::vector<NoteKey> log_keys_;
     Tenants tenants_; // until recording starts
-    std::unique_ptr<Workloads> workloads_;
-    std::unique_ptr<Spool> spool_;
-    std::unique_ptr<Recorder> recorder_;
+    Events events_;
+    std::unique_ptr<Chain> chain_;
+    std::unique_ptr<Windows> windows_;
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<Uplink> uplink_;
-
-    Inventory inventory_;
-    std::vector<std::string> device_problems_;
-    std::vector<pb::Event> events_;
-    Snapshot last_;              // at the end of the window before
-    Instant window_begin_;       // which that end is, also across a restart
-    bool introduce_ = true;      // the next statement brings the inventory
-    uint64_t introduced_ns_ = 0; // boottime
-    uint64_t next_window_ns_ = 0;
-    uint64_t next_scan_ns_ = 0;
-    bool widening_ = false; // the spool is full
 };
 
 } // namespace tally

@@ -46,11 +46,16 @@ Status read_recording(TomlTable &table, Config &config) {
     table.integer("scan_seconds", config.scan_seconds, 1, 60);
     table.integer("usage_entries", usage, 16, 1'000'000);
     table.integer("holder_entries", holders, 16, 1'000'000);
+    table.string("pins", config.recorder.pins);
     TALLY_TRY(table.finish());
     auto rung = parse_rung(hooks);
     if (!rung)
         return table.error("hooks", rung.error().message);
-    config.recorder = {*rung, static_cast<uint32_t>(usage), static_cast<uint32_t>(holders)};
+    if (!config.recorder.pins.starts_with('/'))
+        return table.error("pins", "must be a directory such as /sys/fs/bpf/tallystick");
+    config.recorder.rung = *rung;
+    config.recorder.usage_capacity = static_cast<uint32_t>(usage);
+    config.recorder.holder_capacity = static_cast<uint32_t>(holders);
     return ok();
 }
 
@@ -72,11 +77,9 @@ Status read_device(TomlTable &table, Config &config) {
 Result<std::optional<pb::Rung>> parse_rung(const std::string &name) {
     if (name == "auto")
         return std::optional<pb::Rung>();
-    if (name == "traced")
-        return std::optional(pb::RUNG_TRACED);
-    if (name == "scanned")
-        return std::optional(pb::RUNG_SCANNED);
-    return Error{"\"" + printable(name) + "\" must be auto, traced or scanned"};
+    if (auto rung = rung_named(name))
+        return rung;
+    return Error{"\"" + printable(name) + "\" must be auto, exact, kprobe, traced or scanned"};
 }
 
 Result<Config> load_config(const std::string &path) {

@@ -38,7 +38,7 @@ struct Config {
 
 Result<Config> load_config(const std::string &path);
 
-// "auto", "traced" or "scanned"; an error names what was given.
+// "auto" or a rung's name (attest/rungs.h); an error names what was given.
 Result<std::optional<pb::Rung>> parse_rung(const std::string &name);
 
 } // namespace tally

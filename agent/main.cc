@@ -9,14 +9,17 @@
 namespace {
 
 constexpr const char *kHelp =
-    R"(Usage: tallyd --config FILE [--check-config] [--hooks=RUNG]
+    R"(Usage: tallyd --config FILE [--check-config | --unload] [--hooks=RUNG]
 
 Records which workloads hold this host's accelerators, signs what it saw, and
 streams it to the collector. Runs in the foreground until SIGTERM.
 
   --config FILE    configuration (see /usr/share/doc/tallystick/tallyd.toml)
   --check-config   read configuration, keys and tenants, then exit
-  --hooks=RUNG     auto, traced or scanned; overrides the configuration
+  --hooks=RUNG     auto, exact, kprobe, traced or scanned; overrides the
+                   configuration
+  --unload         remove what stays in the kernel while no agent runs: programs
+                   and totals. What was not attested yet is lost.
   --version        print the version and exit
   --help           print this and exit
 
@@ -33,10 +36,11 @@ int finish(const tally::Log &log, const tally::Failure &failure) {
 
 int main(int argc, char **argv) {
     using namespace tally;
-    enum { kConfig = 1, kCheck, kHooks, kVersion, kHelpWanted };
+    enum { kConfig = 1, kCheck, kHooks, kUnload, kVersion, kHelpWanted };
     const option options[] = {{"config", required_argument, nullptr, kConfig},
                               {"check-config", no_argument, nullptr, kCheck},
                               {"hooks", required_argument, nullptr, kHooks},
+                              {"unload", no_argument, nullptr, kUnload},
                               {"version", no_argument, nullptr, kVersion},
                               {"help", no_argument, nullptr, kHelpWanted},
                               {}};
@@ -48,6 +52,7 @@ int main(int argc, char **argv) {
     std::string config_file;
     std::string hooks;
     bool check_only = false;
+    bool unload = false;
     opterr = 0;
     for (int choice = 0; (choice = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
         switch (choice) {
@@ -59,6 +64,9 @@ int main(int argc, char **argv) {
             break;
         case kHooks:
             hooks = optarg;
+            break;
+        case kUnload:
+            unload = true;
             break;
         case kVersion:
             std::printf("tallyd %s %s\n", TALLYSTICK_VERSION, build_id().c_str());
@@ -88,6 +96,11 @@ int main(int argc, char **argv) {
         if (std::string missing = missing_capabilities(); !missing.empty())
             return finish(log, {Exit::kKernel, Error{"missing " + missing +
                                                      ": run as root or grant these capabilities"}});
+    }
+    if (unload) {
+        if (auto unloaded = Pins::unload(config->recorder.pins); !unloaded)
+            return finish(log, {Exit::kKernel, unloaded.error()});
+        return 0;
     }
     Agent agent(std::move(*config), log);
     if (auto failure = agent.prepare())

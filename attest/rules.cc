@@ -77,7 +77,7 @@ std::optional<Breach> check_usage(const pb::Statement &statement) {
         // Held without an open, a find, a release or a file still open would be held by nothing.
         if (usage.held_ns() > 0 && usage.opens() == 0 && usage.found() == 0 &&
             usage.releases() == 0 && usage.open_files() == 0)
-            return impossible(row + ": held without a file");
+            return impossible(row + ": held " + number(usage.held_ns()) + " ns without a file");
     }
     return std::nullopt;
 }

@@ -2,21 +2,6 @@
 
 namespace tally {
 
-std::string rung_name(pb::Rung rung) {
-    switch (rung) {
-    case pb::RUNG_SCANNED:
-        return "scanned";
-    case pb::RUNG_TRACED:
-        return "traced";
-    case pb::RUNG_EXACT:
-        return "exact";
-    case pb::RUNG_EXACT_KPROBE:
-        return "kprobe";
-    default:
-        return "number " + std::to_string(rung);
-    }
-}
-
 std::string rung_precision(pb::Rung rung) {
     switch (rung) {
     case pb::RUNG_SCANNED:

@@ -1,7 +1,7 @@
 // The schema's values in words, the same in every output.
 #pragma once
 
-#include "attest/statement.pb.h"
+#include "attest/rungs.h"
 
 #include <string>
 
@@ -9,7 +9,6 @@ namespace tally {
 
 namespace pb = tallystick::v1;
 
-std::string rung_name(pb::Rung rung);      // "traced"
 std::string rung_precision(pb::Rung rung); // "opens exact, releases to one scan"
 std::string event_name(pb::Event::Kind kind);
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.

@@ -4,19 +4,50 @@
  * itself. There is no lock, because bpf_spin_lock is refused in some program types: each edge adds
  * to its entry atomically, and the sum is right in whatever order the edges arrive (see
  * wire_usage).
+ *
+ *   hold_file     a workload has the file in a descriptor table (opened, received, found)
+ *   leave_file    a descriptor table let go of the file
+ *   release_file  the file is gone, whoever had it
+ *   sweep         after a scan: whoever was not seen to have it
+ *
+ * Whether a workload that lets go of one descriptor has another on the same file, only a scan can
+ * tell. While no other workload has the file that does not matter: the hold goes on until the final
+ * release. Otherwise the time is noted, and becomes the end of the hold if the scan agrees.
  */
 #ifndef TALLY_COUNT_H
 #define TALLY_COUNT_H
 
 #include "bpf/maps.h"
 
-enum evidence { SEEN_OPENING, FOUND_OPEN };
+enum evidence {
+    SEEN_OPENING,
+    SEEN_RECEIVING, /* passed, or its workload changed */
+    FOUND_OPEN,     /* by a scan */
+};
+
+/* While one agent's programs take over from another's, both are attached: these count if the state
+ * names their number. */
+const volatile __u32 generation __weak = 0;
+
+static __always_inline struct wire_state *get_state(void) {
+    __u32 only = 0;
+
+    return bpf_map_lookup_elem(&state, &only);
+}
 
 static __always_inline void count_loss(__u32 place) {
     __u64 *count = bpf_map_lookup_elem(&losses, &place);
 
     if (count)
         *count += 1; /* per CPU */
+}
+
+static __always_inline void tell(__u32 kind, __u64 workload, __u32 device, __u64 now) {
+    struct wire_edge edge = {
+        .boottime_ns = now, .workload = workload, .device = device, .kind = kind};
+
+    if (bpf_ringbuf_output(&edges, &edge, sizeof(edge), 0) != 0)
+        count_loss(WIRE_LOSS_EDGES_FULL);
 }
 
 static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key) {
@@ -29,72 +60,268 @@ static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *
     return bpf_map_lookup_elem(&usage, key);
 }
 
-/* The workload no longer has the file. Counts once, whoever else is releasing it. */
-static __always_inline void release_file(const struct wire_holder_key *holder_key, __u32 device) {
-    struct wire_usage_key usage_key = {.workload = holder_key->workload, .device = device};
-    struct wire_usage *total;
+static __always_inline struct wire_file *file_entry(__u64 file, __u64 workload, __u32 device) {
+    struct wire_file *found = bpf_map_lookup_elem(&files, &file);
+    struct wire_file fresh = {.device = device, .first = workload};
 
-    if (bpf_map_delete_elem(&holders, holder_key) != 0)
+    if (found)
+        return found;
+    bpf_map_update_elem(&files, &file, &fresh, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&files, &file);
+}
+
+/* The workload no longer has the file, since `at`. Counts once, whoever else ends the same hold. */
+static __always_inline void end_hold(struct wire_state *state, const struct wire_holder_key *key,
+                                     __u32 device, __u64 at) {
+    struct wire_usage_key usage_key = {.workload = key->workload, .device = device};
+    struct wire_usage *total;
+    struct wire_file *shared;
+    __u64 last;
+
+    if (bpf_map_delete_elem(&holders, key) != 0)
         return;
-    __sync_fetch_and_sub(&holder_count, 1);
+    __sync_fetch_and_sub(&state->holder_count, 1);
+    shared = bpf_map_lookup_elem(&files, &key->file);
+    if (shared)
+        __sync_fetch_and_sub(&shared->holders, 1);
     total = bpf_map_lookup_elem(&usage, &usage_key);
     if (!total)
         return;
     __sync_fetch_and_add(&total->releases, 1);
+    last = total->last_end_ns;
+    if (at > last) /* another CPU may have been first; then its end is as late as ours */
+        __sync_val_compare_and_swap(&total->last_end_ns, last, at);
     if (__sync_fetch_and_sub(&total->open_files, 1) == 1)
-        __sync_fetch_and_add(&total->held_ns, bpf_ktime_get_boot_ns());
+        __sync_fetch_and_add(&total->held_ns, total->last_end_ns);
+}
+
+struct one_file {
+    __u64 file;
+    __u64 at;
+    __u64 but; /* a workload to leave out */
+    __u64 last_leaver;
+    __u32 all_left;
+};
+
+static long end_if_of_file(struct bpf_map *map, struct wire_holder_key *key,
+                           struct wire_holder *holder, struct one_file *gone) {
+    struct wire_holder_key ending = *key;
+    struct wire_state *state = get_state();
+
+    if (state && ending.file == gone->file)
+        end_hold(state, &ending, holder->device, gone->at);
+    return 0;
+}
+
+/* The file is gone. */
+static __noinline void release_file(__u64 file, __u64 at) {
+    struct wire_file *shared = bpf_map_lookup_elem(&files, &file);
+    struct wire_state *state = get_state();
+    struct wire_holder_key key = {.file = file};
+    struct one_file gone = {.file = file, .at = at};
+
+    if (!shared || !state)
+        return;
+    key.workload = shared->first;
+    end_hold(state, &key, shared->device, at);
+    if (shared->holders > 0)
+        bpf_for_each_map_elem(&holders, end_if_of_file, &gone, 0);
+    bpf_map_delete_elem(&files, &file);
+    if (bpf_map_delete_elem(&leaving, &file) == 0)
+        __sync_fetch_and_sub(&state->leaving, 1);
+}
+
+static long note_whether_left(struct bpf_map *map, struct wire_holder_key *key,
+                              struct wire_holder *holder, struct one_file *passed) {
+    if (key->file == passed->file && key->workload != passed->but && !holder->left_ns)
+        passed->all_left = 0;
+    return 0;
+}
+
+static long note_left(struct bpf_map *map, struct wire_holder_key *key, struct wire_holder *holder,
+                      struct one_file *passed) {
+    if (key->file != passed->file || key->workload == passed->but)
+        return 0;
+    if (!holder->left_ns || (passed->all_left && key->workload == passed->last_leaver))
+        holder->left_ns = passed->at;
+    return 0;
+}
+
+/* Another workload got the file. The share of those before ends here, unless a scan still finds
+ * them with it; that of one who had let go of it, and kept it only because nobody had, ends here
+ * too. */
+static __noinline void note_passed(__u64 file, __u64 to, __u64 now) {
+    struct wire_file *shared = bpf_map_lookup_elem(&files, &file);
+    struct one_file passed = {.file = file, .at = now, .but = to, .all_left = 1};
+    struct wire_holder_key key = {.file = file};
+    struct wire_holder *holder;
+
+    if (!shared)
+        return;
+    key.workload = shared->first;
+    holder = shared->holders == 2 && shared->first != to ? bpf_map_lookup_elem(&holders, &key) : 0;
+    if (holder) { /* mostly there was one */
+        holder->left_ns = now;
+        return;
+    }
+    passed.last_leaver = shared->last_leaver;
+    bpf_for_each_map_elem(&holders, note_whether_left, &passed, 0);
+    bpf_for_each_map_elem(&holders, note_left, &passed, 0);
 }
 
 /* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known
  * already. */
-static __always_inline void hold_file(struct file *file, __u64 workload, __u32 device,
-                                      enum evidence evidence) {
-    struct wire_holder_key holder_key = {.file = (__u64)file, .workload = workload};
+static __noinline void hold_file(struct file *file, __u64 workload, __u32 device,
+                                 enum evidence evidence) {
+    struct wire_state *state = get_state();
+    struct wire_holder_key key = {.file = (__u64)file, .workload = workload};
     struct wire_usage_key usage_key = {.workload = workload, .device = device};
-    struct wire_holder *known = bpf_map_lookup_elem(&holders, &holder_key);
-    struct wire_holder fresh = {.device = device, .seen = scan_number};
-    struct wire_edge edge = {.workload = workload, .device = device};
+    struct wire_holder fresh = {.device = device};
+    struct wire_holder *known;
     struct wire_usage *total;
+    struct wire_file *shared;
+    __u64 now;
 
-    if (known && known->device == device) {
-        known->seen = scan_number;
-        if (evidence == FOUND_OPEN)
-            return;
-        /* Opened again at the same address: the old file went unseen. The hold goes on. */
-        total = usage_of(&usage_key);
-        if (!total) {
-            count_loss(WIRE_LOSS_USAGE_FULL);
-            return;
-        }
-        __sync_fetch_and_add(&total->opens, 1);
-        __sync_fetch_and_add(&total->releases, 1);
+    if (!state || state->generation != generation)
+        return;
+    now = bpf_ktime_get_boot_ns();
+    shared = bpf_map_lookup_elem(&files, &key.file);
+    /* What is known of this address was another file's, whose end went unseen. */
+    if (shared && (evidence == SEEN_OPENING || shared->device != device))
+        release_file(key.file, now);
+
+    known = bpf_map_lookup_elem(&holders, &key);
+    if (known) {
+        known->seen = state->scan_number;
+        if (evidence != FOUND_OPEN || known->left_ns < state->scan_number)
+            known->left_ns = 0;
+        shared = bpf_map_lookup_elem(&files, &key.file);
+        if (shared)
+            shared->seen = state->scan_number;
         return;
     }
-    if (known)
-        release_file(&holder_key, known->device); /* the address now is a file on another device */
 
     total = usage_of(&usage_key);
     if (!total) {
         count_loss(WIRE_LOSS_USAGE_FULL);
         return;
     }
-    if (bpf_map_update_elem(&holders, &holder_key, &fresh, BPF_NOEXIST) != 0) {
+    if (evidence == SEEN_OPENING)
+        __sync_fetch_and_add(&total->opens, 1);
+    shared = file_entry(key.file, workload, device);
+    fresh.seen = state->scan_number;
+    if (!shared || bpf_map_update_elem(&holders, &key, &fresh, BPF_NOEXIST) != 0) {
         /* Another CPU was first (its edge counts), or there is no room. */
-        if (!bpf_map_lookup_elem(&holders, &holder_key)) {
+        if (!bpf_map_lookup_elem(&holders, &key)) {
             count_loss(WIRE_LOSS_HOLDERS_FULL);
-            if (evidence == SEEN_OPENING)
-                __sync_fetch_and_add(&total->opens, 1);
+            __sync_fetch_and_add(&total->untracked, 1);
+            if (shared && shared->holders == 0)
+                bpf_map_delete_elem(&files, &key.file);
         }
         return;
     }
-    __sync_fetch_and_add(&holder_count, 1);
-    __sync_fetch_and_add(evidence == SEEN_OPENING ? &total->opens : &total->found, 1);
+    shared->seen = state->scan_number;
+    __sync_fetch_and_add(&state->holder_count, 1);
+    if (evidence != SEEN_OPENING)
+        __sync_fetch_and_add(&total->found, 1);
     if (__sync_fetch_and_add(&total->open_files, 1) == 0) {
-        edge.boottime_ns = bpf_ktime_get_boot_ns();
-        __sync_fetch_and_add(&total->held_ns, -edge.boottime_ns);
-        if (bpf_ringbuf_output(&edges, &edge, sizeof(edge), 0) != 0)
-            count_loss(WIRE_LOSS_EDGES_FULL);
+        __sync_fetch_and_add(&total->held_ns, -now);
+        tell(WIRE_HOLD_BEGAN, workload, device, now);
     }
+    if (__sync_fetch_and_add(&shared->holders, 1) > 0 && evidence == SEEN_RECEIVING) {
+        note_passed(key.file, workload, now);
+        tell(WIRE_SHARED_LEFT, workload, device, now);
+    }
+}
+
+/* A descriptor table of the workload's let go of the file: one that is on a watched device. */
+static __noinline void leave_file(struct file *file, __u64 workload, __u32 device) {
+    struct wire_state *state = get_state();
+    struct wire_holder_key key = {.file = (__u64)file, .workload = workload};
+    struct wire_holder *holder;
+    struct wire_file *shared;
+    __u32 none = 0;
+    __u64 now;
+
+    if (!state || state->generation != generation)
+        return;
+    now = bpf_ktime_get_boot_ns();
+    if (file_references(file) <= 1) { /* the table's own was the last */
+        release_file(key.file, now);
+        return;
+    }
+    shared = bpf_map_lookup_elem(&files, &key.file);
+    if (!shared)
+        return;
+    shared->last_leaver = workload;
+    holder = bpf_map_lookup_elem(&holders, &key);
+    if (holder)
+        holder->left_ns = now;
+    if (shared->holders > 1)
+        tell(WIRE_SHARED_LEFT, workload, device, now);
+    if (bpf_map_update_elem(&leaving, &key.file, &none, BPF_NOEXIST) == 0)
+        __sync_fetch_and_add(&state->leaving, 1);
+}
+
+static long release_if_dying(struct bpf_map *map, __u64 *file, __u32 *unused, __u64 *now) {
+    __u64 address = *file;
+
+    if (file_references((struct file *)address) <= 0)
+        release_file(address, *now);
+    return 0;
+}
+
+/* A device file is being released: if its last table let go of it earlier, it is one of `leaving`.
+ */
+static __always_inline void release_dying(void) {
+    struct wire_state *state = get_state();
+    __u64 now;
+
+    if (!state || state->leaving == 0 || state->generation != generation)
+        return;
+    now = bpf_ktime_get_boot_ns();
+    bpf_for_each_map_elem(&leaving, release_if_dying, &now, 0);
+}
+
+/* Whether what is known of this address is still a file on this device. */
+static __always_inline int file_lives(__u64 address, __u32 device) {
+    struct file *file = (void *)address;
+    __u32 number = file_device_number(file), *found;
+
+    found = bpf_map_lookup_elem(&devices, &number);
+    return found && *found == device && file_references(file) > 0;
+}
+
+/* Whoever was not seen no longer has the file. Deleting the current entry is safe. */
+static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct wire_holder *holder,
+                      void *unused) {
+    struct wire_state *state = get_state();
+    struct wire_holder_key gone = *key;
+    __u64 at = holder->left_ns;
+    __u32 device = holder->device;
+    struct wire_file *shared;
+
+    if (!state || holder->seen == state->scan_number)
+        return 0;
+    shared = bpf_map_lookup_elem(&files, &gone.file);
+    /* In nobody's table, and not gone: in flight in a socket, or mapped. It stays with whoever let
+     * go of it last, until somebody receives it or the last reference goes. */
+    if (state->follows_release && shared && shared->seen != state->scan_number &&
+        (shared->holders == 1 || shared->last_leaver == gone.workload) &&
+        file_lives(gone.file, device))
+        return 0;
+    end_hold(state, &gone, device, at ? at : bpf_ktime_get_boot_ns());
+    if (!shared || shared->holders > 0)
+        return 0;
+    bpf_map_delete_elem(&files, &gone.file);
+    if (bpf_map_delete_elem(&leaving, &gone.file) == 0)
+        __sync_fetch_and_sub(&state->leaving, 1);
+    return 0;
+}
+
+/* End of a scan. */
+static __always_inline void sweep(void) {
+    bpf_for_each_map_elem(&holders, sweep_one, NULL, 0);
 }
 
 #endif

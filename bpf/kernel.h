@@ -15,9 +15,28 @@
 /* include/linux/fs.h: opened with O_PATH, so the driver was never asked. */
 #define FMODE_PATH 0x4000
 
+/* struct file counts its references in f_count until 6.12, in f_ref from 6.13 on (commit
+ * 90ee6ed776c0, "fs: port files to file_ref"). Our own flavours: the kernel that built us may have
+ * either. */
+struct file___counted {
+    atomic_long_t f_count;
+} __attribute__((preserve_access_index));
+
+struct file_ref___tally {
+    atomic_long_t refcnt;
+} __attribute__((preserve_access_index));
+
+struct file___ref {
+    struct file_ref___tally f_ref;
+} __attribute__((preserve_access_index));
+
 /* The cgroup v2 id of a task: its directory's inode number (kernfs, 64 bit). */
 static __always_inline __u64 task_workload(struct task_struct *task) {
     return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+}
+
+static __always_inline __u64 current_workload(void) {
+    return task_workload(bpf_get_current_task_btf());
 }
 
 /* The device number behind an open file, or 0 if it is no character device or was opened with
@@ -30,6 +49,28 @@ static __always_inline __u32 file_device_number(struct file *file) {
     if (BPF_CORE_READ(file, f_mode) & FMODE_PATH)
         return 0;
     return BPF_CORE_READ(inode, i_rdev);
+}
+
+/* The same where the verifier knows that `file` is a struct file: plain loads, no helper calls. */
+static __always_inline __u32 known_file_device_number(struct file *file) {
+    struct inode *inode = file->f_inode;
+
+    if (!inode || (inode->i_mode & S_IFMT) != S_IFCHR)
+        return 0;
+    if (file->f_mode & FMODE_PATH)
+        return 0;
+    return inode->i_rdev;
+}
+
+/* References to an open file; zero or less if it is being released or already gone. From 6.13 on
+ * the counter is one less, and far below zero once dead (include/linux/file_ref.h). */
+static __always_inline long file_references(struct file *file) {
+    struct file___counted *counted = (void *)file;
+    struct file___ref *ref = (void *)file;
+
+    if (bpf_core_field_exists(counted->f_count))
+        return BPF_CORE_READ(counted, f_count.counter);
+    return BPF_CORE_READ(ref, f_ref.refcnt.counter) + 1;
 }
 
 #endif

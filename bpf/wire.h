@@ -11,8 +11,14 @@
 #include <type_traits>
 #endif
 
-/* Up to this many devices at a time (map capacity); an index is never used twice in one agent run.
+/*
+ * Of the maps below. They stay in the kernel while the agent is replaced: one with the same number
+ * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
+ * afresh. Raise it with any change of layout or meaning.
  */
+#define WIRE_VERSION 1
+
+/* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
 
 /* devices: device number as the kernel keeps it (major << 20 | minor, kdev_t.h) -> device index. */
@@ -36,6 +42,8 @@ struct wire_usage {
     __u64 found;
     __u64 releases;
     __u64 open_files;
+    __u64 untracked;   /* open files that found no room in holders: held_ns is a lower bound */
+    __u64 last_end_ns; /* the latest end of a file's hold; ends may be learnt out of order */
 };
 
 /* holders: one entry per open device file and workload that has it in a descriptor table. */
@@ -47,16 +55,44 @@ struct wire_holder_key {
 struct wire_holder {
     __u32 device;
     __u32 zero;
-    __u64 seen; /* number of the last scan that saw it, or during which it was opened */
+    __u64 seen;    /* the last scan that saw it, or during which it was opened */
+    __u64 left_ns; /* when a descriptor of the workload's last let go, not contradicted since; 0 */
 };
 
-/* edges: a ring buffer record when a hold begins, so that the agent can name the workload in time.
- */
+/* files: what the holders of one open file have in common. */
+struct wire_file {
+    __u32 device;
+    __u32 holders; /* entries in holders */
+    __u64 seen;    /* the last scan that saw it in any table, or during which it was opened */
+    __u64 first;   /* the workload that had it first: mostly the only one */
+    __u64 last_leaver;
+};
+
+/* edges: what the agent should act on at once. */
+enum wire_edge_kind {
+    WIRE_HOLD_BEGAN,  /* name the workload while it is there */
+    WIRE_SHARED_LEFT, /* scan: does the workload still have the file by another descriptor? */
+};
+
 struct wire_edge {
     __u64 boottime_ns;
     __u64 workload;
     __u32 device;
-    __u32 zero;
+    __u32 kind;
+};
+
+/* state: one entry, mapped by the agent. */
+struct wire_state {
+    /* Written by the agent. */
+    __u64 scan_number;     /* CLOCK_BOOTTIME at the begin of the scan in progress or the last one */
+    __u64 last_scan_ns;    /* its end */
+    __u64 since_ns;        /* CLOCK_BOOTTIME: recording without a pause since */
+    __u64 since_wall_ns;   /* the same moment on CLOCK_REALTIME */
+    __u32 generation;      /* only programs loaded with this number count */
+    __u32 follows_release; /* 1: the rung sees final releases, so a file in no table is not over */
+    /* Written by the programs. */
+    __u64 holder_count; /* entries in holders: tells whether a scan is worth its while */
+    __u64 leaving;      /* entries in leaving */
 };
 
 /* losses: one counter for every place that can drop something. */
@@ -65,6 +101,7 @@ enum wire_loss {
     WIRE_LOSS_USAGE_FULL,   /* a (workload, device) was not recorded */
     WIRE_LOSS_EDGES_FULL,   /* a hold was counted, its name may come late */
     WIRE_LOSS_UNREADABLE,   /* kernel memory could not be read: an open may have been missed */
+    WIRE_LOSS_TABLE_LONG,   /* a descriptor table too long to walk: left to the next scan */
     WIRE_LOSSES
 };
 
@@ -73,16 +110,20 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
               std::has_unique_object_representations_v<wire_usage> &&
               std::has_unique_object_representations_v<wire_holder_key> &&
               std::has_unique_object_representations_v<wire_holder> &&
-              std::has_unique_object_representations_v<wire_edge>);
+              std::has_unique_object_representations_v<wire_file> &&
+              std::has_unique_object_representations_v<wire_edge> &&
+              std::has_unique_object_representations_v<wire_state>);
 #define WIRE_ASSERT static_assert
 #else
 #define WIRE_ASSERT _Static_assert
 #endif
 
 WIRE_ASSERT(sizeof(struct wire_usage_key) == 16, "wire_usage_key");
-WIRE_ASSERT(sizeof(struct wire_usage) == 40, "wire_usage");
+WIRE_ASSERT(sizeof(struct wire_usage) == 56, "wire_usage");
 WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
-WIRE_ASSERT(sizeof(struct wire_holder) == 16, "wire_holder");
+WIRE_ASSERT(sizeof(struct wire_holder) == 24, "wire_holder");
+WIRE_ASSERT(sizeof(struct wire_file) == 32, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
+WIRE_ASSERT(sizeof(struct wire_state) == 56, "wire_state");
 
 #endif

@@ -24,6 +24,11 @@ public:
 
     // Called when a hold begins and again when a window is cut; reads the path once.
     const Workload &name(uint64_t cgroup_id);
+    // What an agent before this one knew of a workload that may be gone by now.
+    void restore(uint64_t cgroup_id, Workload workload) {
+        known_.insert_or_assign(cgroup_id, std::move(workload));
+    }
+    const std::map<uint64_t, Workload> &known() const { return known_; }
     // Forgets all but those still in use.
     void keep_only(const std::set<uint64_t> &in_use);
     const Tenants &tenants() const { return tenants_; }

@@ -210,8 +210,8 @@ bool Inventory::update(const std::vector<Device> &present) {
     for (const Device &device : present) {
         auto known = std::find_if(by_index_.begin(), by_index_.end(),
                                   [&](const auto &entry) { return entry.second.id == device.id; });
-        uint32_t index =
-            known != by_index_.end() ? known->first : static_cast<uint32_t>(by_index_.size());
+        uint32_t next = by_index_.empty() ? 0 : by_index_.rbegin()->first + 1;
+        uint32_t index = known != by_index_.end() ? known->first : next;
         if (known == by_index_.end() || known->second != device) {
             by_index_[index] = device;
             changed = true;

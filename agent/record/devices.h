@@ -57,10 +57,12 @@ struct Discovery {
 Discovery discover_devices(const DeviceRoots &roots,
                            const std::vector<ConfiguredDevice> &configured);
 
-// Gives each device an index, for as long as the agent runs: a device that comes back keeps its
+// Gives each device an index, for as long as recording goes on: a device that comes back keeps its
 // own, and no other ever gets it.
 class Inventory {
 public:
+    // The devices of an agent before this one, into whose totals their indices are written.
+    void restore(std::map<uint32_t, Device> devices) { by_index_ = std::move(devices); }
     // Whether anything changed.
     bool update(const std::vector<Device> &present);
 

@@ -1,11 +1,10 @@
-// The kernel side as the agent sees it: loads the programs, attaches the best rung of the ladder
-// that this kernel offers, keeps the device numbers current, scans, and takes snapshots.
+// The kernel side as the rest of the agent sees it: keeps the device numbers current, scans, and
+// takes snapshots.
 #pragma once
 
+#include "agent/record/kernel_side.h"
 #include "agent/record/snapshot.h"
-#include "attest/statement.pb.h"
-#include "base/fd.h"
-#include "base/result.h"
+#include "agent/record/usage_map.h"
 
 #include <functional>
 #include <map>
@@ -14,81 +13,69 @@
 #include <string>
 #include <vector>
 
-struct hold_bpf;
-struct bpf_link;
 struct ring_buffer;
-struct wire_edge;
 
 namespace tally {
-
-namespace pb = tallystick::v1;
-
-struct RecorderConfig {
-    std::optional<pb::Rung> rung; // force one; else the best that attaches
-    uint32_t usage_capacity = 4096;
-    uint32_t holder_capacity = 16384;
-};
-
-struct HookState {
-    std::string name; // the program, as in bpf/hold.bpf.c
-    bool attached = false;
-    std::string reason; // why not
-    std::string tag;    // BPF program tag, hex
-};
 
 class Recorder {
 public:
     using EdgeHandler = std::function<void(const wire_edge &)>;
 
-    // Recording starts here; files that are open already count from the first scan on. `on_edge` is
-    // called from read_edges() and must outlive nothing but the recorder.
+    // Adopts what an agent before this one left pinned, or starts recording: files that are open
+    // already then count from the first scan on. `on_edge` is called from read_edges() and must
+    // outlive nothing but the recorder.
     static Result<std::unique_ptr<Recorder>> start(const RecorderConfig &config,
                                                    EdgeHandler on_edge);
     ~Recorder();
 
-    pb::Rung rung() const { return rung_; }
-    const std::vector<HookState> &hooks() const { return hooks_; }
-    // Before this instant nothing was recorded: the first window begins here.
-    Instant started() const { return started_; }
+    pb::Rung rung() const { return kernel_.rung(); }
+    const std::vector<HookState> &hooks() const { return kernel_.hooks(); }
+    // Recording without a pause since.
+    Instant started() const;
+    // Whether recording went on since before this agent started.
+    bool adopted() const { return kernel_.adopted(); }
+    // Where the statements so far end: the totals of the next snapshot are settled against it.
+    void resume(const Snapshot &attested);
+
+    // What was counted until now in maps that could not be adopted; nothing if there are none. They
+    // are gone when it returns, and the totals of this recorder's own maps as of the same moment
+    // are the beginning of the next window.
+    struct HandOver {
+        Snapshot inherited;
+        Snapshot own;
+    };
+    Result<std::optional<HandOver>> hand_over();
 
     // Makes the kernel's device table equal to `numbers` (WIRE_DEVICE_NUMBER -> device index).
     Status watch(const std::map<uint32_t, uint32_t> &numbers);
 
     // One pass over all descriptor tables of the machine.
     Status scan();
-    bool anything_held() const;
+    uint64_t scan_cost_ns() const { return scan_cost_ns_; } // of the last one
+    bool anything_held() const { return kernel_.state().holder_count > 0; }
+    // Whether edges come as they happen; else only scans bring them.
+    bool exact() const { return follows_release(kernel_.rung()); }
 
     Result<Snapshot> snapshot();
 
-    int edges_fd() const; // readable when a hold began
+    int edges_fd() const; // readable when there is an edge to act on
     void read_edges();
 
 private:
-    Recorder(EdgeHandler on_edge);
-    Status load(pb::Rung rung, const RecorderConfig &config);
-    Status attach_opens();
-    Status read_usage(Snapshot &snapshot);
-    Status read_losses(Snapshot &snapshot) const;
-    Status forget_idle(Snapshot &snapshot) const;
-
-    struct Unload {
-        void operator()(hold_bpf *skeleton) const;
-        void operator()(bpf_link *link) const;
+    struct Free {
         void operator()(ring_buffer *ring) const;
     };
+
+    Recorder(KernelSide kernel, EdgeHandler on_edge);
+    Status open_edges();
+    Result<std::map<std::string, uint64_t>> read_losses() const;
+
+    KernelSide kernel_;
     EdgeHandler on_edge_;
-    pb::Rung rung_ = pb::RUNG_UNSPECIFIED;
-    std::vector<HookState> hooks_;
-    std::unique_ptr<hold_bpf, Unload> skeleton_;
-    std::vector<std::unique_ptr<bpf_link, Unload>> links_;
-    std::unique_ptr<bpf_link, Unload> scan_link_;
-    std::unique_ptr<ring_buffer, Unload> edges_;
-    std::map<uint32_t, uint32_t> watched_;
-    std::map<UsageKey, UsageTotals> last_usage_;
-    Instant started_;
-    uint64_t last_snapshot_ns_ = 0;
+    std::unique_ptr<ring_buffer, Free> edges_;
+    Reading last_;
     uint64_t scans_ = 0;
-    uint64_t last_scan_ns_ = 0;
+    uint64_t scan_cost_ns_ = 0;
     uint64_t longest_scan_gap_ns_ = 0;
 };
 

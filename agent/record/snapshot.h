@@ -25,6 +25,7 @@ struct UsageTotals {
     uint64_t found = 0;
     uint64_t releases = 0;
     uint64_t open_files = 0; // now, not a total
+    uint64_t untracked = 0;  // open files that found no room: held_ns is a lower bound
     bool operator==(const UsageTotals &) const = default;
 };
 

@@ -21,6 +21,7 @@ public:
 
     const ChainHead &head() const { return head_; }
     const Bytes &certificate() const { return certificate_; } // DER
+    const std::string &boot_id() const { return boot_id_; }
 
     // Fills in host, boot, sequence and previous, holds the statement to the rules of evidence,
     // and signs. The chain moves on only by accept().

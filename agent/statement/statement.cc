@@ -10,28 +10,9 @@ namespace {
 // envelope stays below kMaxAttestation.
 constexpr size_t kPartBudget = kMaxAttestation - 8192;
 
-void add_devices(pb::Inventory &inventory, const std::map<uint32_t, Device> &devices) {
-    for (const auto &[index, device] : devices) {
-        pb::Device &out = *inventory.add_devices();
-        out.set_index(index);
-        out.set_id(device.id);
-        out.set_model(printable(device.model)); // a driver's words; protobuf strings are UTF-8
-        for (const std::string &address : device.pci_addresses)
-            out.add_pci_addresses(address);
-        out.set_pci_id(device.pci_id);
-        out.set_uuid(printable(device.uuid));
-        out.set_configured(device.configured);
-        for (const DeviceNode &node : device.nodes) {
-            pb::Node &to = *out.add_nodes();
-            to.set_path(node.path);
-            to.set_major(node.major);
-            to.set_minor(node.minor);
-        }
-    }
-}
-
 void introduce(pb::Statement &statement, const Introduction &introduction) {
-    add_devices(*statement.mutable_inventory(), introduction.devices);
+    for (const auto &[index, device] : introduction.devices)
+        *statement.mutable_inventory()->add_devices() = to_message(index, device);
     *statement.mutable_agent() = introduction.agent;
     statement.set_certificate(introduction.certificate.data(), introduction.certificate.size());
     for (const HookState &hook : introduction.hooks) {
@@ -56,7 +37,10 @@ void describe_recording(pb::Recording &recording, const WindowFacts &facts) {
     recording.mutable_holder_map()->set_capacity(after.holder_capacity);
     for (const auto &[place, total] : after.losses) {
         auto earlier = before.losses.find(place);
-        uint64_t lost = total - (earlier == before.losses.end() ? 0 : earlier->second);
+        uint64_t lost = total;
+        // A total below the one before is another's: a program was replaced, and counts from zero.
+        if (earlier != before.losses.end() && earlier->second <= total)
+            lost -= earlier->second;
         if (lost == 0)
             continue;
         pb::Loss &out = *recording.add_losses();
@@ -80,6 +64,7 @@ public:
         row.set_found(until.found - since.found);
         row.set_releases(until.releases - since.releases);
         row.set_open_files(static_cast<uint32_t>(until.open_files));
+        row.set_untracked(until.untracked - since.untracked);
     }
 
 private:
@@ -102,6 +87,38 @@ private:
 };
 
 } // namespace
+
+pb::Device to_message(uint32_t index, const Device &device) {
+    pb::Device out;
+    out.set_index(index);
+    out.set_id(device.id);
+    out.set_model(printable(device.model)); // a driver's words; protobuf strings are UTF-8
+    for (const std::string &address : device.pci_addresses)
+        out.add_pci_addresses(address);
+    out.set_pci_id(device.pci_id);
+    out.set_uuid(printable(device.uuid));
+    out.set_configured(device.configured);
+    for (const DeviceNode &node : device.nodes) {
+        pb::Node &to = *out.add_nodes();
+        to.set_path(node.path);
+        to.set_major(node.major);
+        to.set_minor(node.minor);
+    }
+    return out;
+}
+
+Device from_message(const pb::Device &message) {
+    Device device;
+    device.id = message.id();
+    device.model = message.model();
+    device.pci_addresses = {message.pci_addresses().begin(), message.pci_addresses().end()};
+    device.pci_id = message.pci_id();
+    device.uuid = message.uuid();
+    device.configured = message.configured();
+    for (const pb::Node &node : message.nodes())
+        device.nodes.push_back({node.path(), node.major(), node.minor()});
+    return device;
+}
 
 std::vector<pb::Statement> make_statements(const WindowFacts &facts,
                                            const std::function<Workload(uint64_t)> &name) {

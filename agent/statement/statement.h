@@ -30,6 +30,9 @@ struct WindowFacts {
     const Introduction *introduction; // or null
 };
 
+pb::Device to_message(uint32_t index, const Device &device);
+Device from_message(const pb::Device &message);
+
 // One statement, or several parts if one attestation could not hold them all. Host, boot, sequence
 // and previous are the signer's to fill in.
 std::vector<pb::Statement> make_statements(const WindowFacts &facts,

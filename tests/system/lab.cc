@@ -136,6 +136,7 @@ int Program::stop(int signal) {
 Lab::Lab() : port_(free_port()) {
     std::string pattern = fs::temp_directory_path().string() + "/tallystick-lab-XXXXXX";
     directory_ = mkdtemp(pattern.data());
+    pins_ = "/sys/fs/bpf/" + fs::path(directory_).filename().string();
     cgroups_ = cgroup2_mount() + "/" + fs::path(directory_).filename().string();
     EXPECT_TRUE(fs::create_directory(cgroups_)) << cgroups_;
     Outcome made =
@@ -155,6 +156,9 @@ Lab::Lab() : port_(free_port()) {
 Lab::~Lab() {
     agent_ = Program();
     collector_ = Program();
+    Outcome unloaded = run({program("tallyd"), "--config", path("tallyd.toml"), "--unload"});
+    EXPECT_EQ(unloaded.status, 0) << unloaded.output;
+    EXPECT_FALSE(fs::exists(pins_));
     for (const std::string &name : cgroup_names_)
         rmdir((cgroups_ + "/" + name).c_str());
     EXPECT_EQ(rmdir(cgroups_.c_str()), 0) << cgroups_ << ": " << std::strerror(errno);
@@ -175,7 +179,8 @@ std::string Lab::agent_config(const std::string &extra) const {
     std::string host = keys() + "/hosts/" + kHost;
     return "host = \"" + std::string(kHost) + "\"\nwindow_seconds = 1\n" + "state_directory = \"" +
            path("agent") + "\"\ntenants_directory = \"" + path("tenants.d") +
-           "\"\n[signing]\nkey = \"" + host + "/signing.key\"\ncertificate = \"" + host +
+           "\"\n[recording]\npins = \"" + pins_ + "\"\n[signing]\nkey = \"" + host +
+           "/signing.key\"\ncertificate = \"" + host +
            "/signing.pem\"\n[collector]\naddress = \"127.0.0.1:" + std::to_string(port_) +
            "\"\nname = \"localhost\"\nca = \"" + keys() + "/fleet-ca.pem\"\ncertificate = \"" +
            host + "/tls.pem\"\nkey = \"" + host + "/tls.key\"\nlog_keys = \"" + keys() +

@@ -79,6 +79,7 @@ public:
 
 private:
     std::string directory_;
+    std::string pins_;    // directory on bpffs
     std::string cgroups_; // directory below the v2 mount
     std::vector<std::string> cgroup_names_;
     int port_ = 0;

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds: which workload has which device open. This file only attaches; count.h counts.
- *
- *   rung      opens                          releases
- *   traced    opened_* (syscall exits)       scan
- *   scanned   scan                           scan
- */
-#include "bpf/count.h"
-
-/*
- * traced: the descriptor that an open system call returned.
+ * Rung traced: the descriptor that an open system call returned.
  *
  *   do_syscall_64 -> syscall_exit_to_user_mode_work -> trace_sys_exit -> perf_syscall_exit
  *   (kernel/trace/trace_syscalls.c)
  *
  * The file is installed in the table by then. One tracepoint per system call, not the one for all
- * of them: other system calls do not run a program of ours. An ordinary file is told apart by its
+ * of them: other system calls do not run a program of ours, but all of the machine's get slower,
+ * for the kernel then takes each through its slow path. An ordinary file is told apart by its
  * inode's type, before any map is touched.
  */
+#include "bpf/count.h"
+
 static __always_inline int opened(long descriptor) {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file **table, *file = NULL;
@@ -64,42 +58,6 @@ int opened_creat(struct trace_event_raw_sys_exit *ctx) {
 SEC("tracepoint/syscalls/sys_exit_open_by_handle_at")
 int opened_by_handle(struct trace_event_raw_sys_exit *ctx) {
     return opened(ctx->ret);
-}
-
-/* End of a scan: whoever was not seen no longer has the file. Deleting the current entry is safe.
- */
-static long sweep(struct bpf_map *map, struct wire_holder_key *key, struct wire_holder *holder,
-                  void *unused) {
-    struct wire_holder_key gone = *key;
-    __u32 device = holder->device;
-
-    if (holder->seen != scan_number)
-        release_file(&gone, device);
-    return 0;
-}
-
-/*
- * The scan: every descriptor of every task (kernel/bpf/task_iter.c, task_file_seq_next). The agent
- * raises scan_number and reads the iterator to its end; the last call has no task
- * (task_file_seq_stop).
- */
-SEC("iter/task_file")
-int scan(struct bpf_iter__task_file *ctx) {
-    struct task_struct *task = ctx->task;
-    struct file *file = ctx->file;
-    __u32 number, *device;
-
-    if (!task || !file) {
-        bpf_for_each_map_elem(&holders, sweep, NULL, 0);
-        return 0;
-    }
-    number = file_device_number(file);
-    if (!number)
-        return 0;
-    device = bpf_map_lookup_elem(&devices, &number);
-    if (device)
-        hold_file(file, task_workload(task), *device, FOUND_OPEN);
-    return 0;
 }
 
 char _license[] SEC("license") = "GPL";

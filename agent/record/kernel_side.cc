@@ -1,0 +1,323 @@
+#include "agent/record/kernel_side.h"
+
+#include "attest/crypto.h"
+#include "base/bytes.h"
+
+#include "bpf/tally.skel.h"
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <cerrno>
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/mman.h>
+
+namespace tally {
+
+namespace {
+
+struct Close {
+    void operator()(tally_bpf *skeleton) const { tally_bpf__destroy(skeleton); }
+    void operator()(bpf_link *link) const { bpf_link__destroy(link); }
+};
+using Skeleton = std::unique_ptr<tally_bpf, Close>;
+
+// Names the programs: agents with other programs replace them.
+std::string object_digest() {
+    size_t size = 0;
+    const void *elf = tally_bpf__elf_bytes(&size);
+    Digest digest = sha256({static_cast<const uint8_t *>(elf), size});
+    return to_hex({digest.data(), 8});
+}
+
+Fd duplicate(int fd) {
+    return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+Result<Fd> program_of(int link) {
+    bpf_link_info info = {};
+    uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(link, &info, &size) != 0)
+        return errno_error("ask a link for its program");
+    Fd program(bpf_prog_get_fd_by_id(info.prog_id));
+    if (!program)
+        return errno_error("open the program of a link");
+    return program;
+}
+
+std::string tag_of(int program) {
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
+        return {};
+    return to_hex(info.tag);
+}
+
+std::string sentence(pb::Rung rung, const Error &error) {
+    return "rung " + rung_name(rung) + ": " + error.message;
+}
+
+// An object loads as a whole or not at all: which program was it?
+std::string refused_program(pb::Rung rung) {
+    for (const Hook &hook : hooks_of(rung)) {
+        Skeleton skeleton(tally_bpf__open());
+        if (!skeleton)
+            break;
+        bpf_program *program = nullptr;
+        bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(
+            program, std::string_view(hook.program) == bpf_program__name(program));
+        if (tally_bpf__load(skeleton.get()) != 0)
+            return std::string(hook.program) + ": ";
+    }
+    return {};
+}
+
+void copy_entries(int from, int to) {
+    uint32_t key = 0;
+    uint32_t value = 0;
+    for (int more = bpf_map_get_next_key(from, nullptr, &key); more == 0;
+         more = bpf_map_get_next_key(from, &key, &key)) {
+        if (bpf_map_lookup_elem(from, &key, &value) == 0)
+            bpf_map_update_elem(to, &key, &value, BPF_ANY);
+    }
+}
+
+} // namespace
+
+void KernelSide::Unmap::operator()(wire_state *state) const {
+    munmap(state, sizeof(*state));
+}
+
+Result<KernelSide> KernelSide::start(const RecorderConfig &config) {
+    libbpf_set_print(nullptr); // its warnings reach the user through our one line
+    KernelSide side;
+    std::string capacities =
+        std::to_string(config.usage_capacity) + "-" + std::to_string(config.holder_capacity);
+    side.maps_set_ = "maps-v" + std::to_string(WIRE_VERSION) + "-" + capacities;
+    if (auto pins = Pins::open(config.pins)) {
+        side.pins_ = std::move(*pins);
+        TALLY_TRY(side.pins_->lock());
+    } else {
+        side.hook_states_.push_back({"pins", false, pins.error().message, ""});
+    }
+    if (side.pins_) {
+        for (const std::string &set : side.pins_->sets("maps-")) {
+            TALLY_TRY(set == side.maps_set_ ? side.adopt_maps(set) : side.inherit(set));
+        }
+    }
+
+    std::string digest = object_digest();
+    std::string asked = config.rung ? rung_name(*config.rung) : "auto";
+    std::optional<Error> first;
+    for (pb::Rung rung : ladder(config.rung)) {
+        std::string set = "hooks-" + rung_name(rung) + "-" + asked + "-" + digest + "-" +
+                          side.maps_set_.substr(sizeof("maps-") - 1);
+        if (side.adopted_ && side.adopt_hooks(set, rung))
+            return side;
+        Status installed = side.install(rung, config, set);
+        if (installed)
+            return side;
+        side.hook_states_.push_back({rung_name(rung), false, installed.error().message, ""});
+        if (!first)
+            first = Error{sentence(rung, installed.error())};
+    }
+    return *first;
+}
+
+std::map<std::string, int> KernelSide::programs() const {
+    std::map<std::string, int> programs;
+    for (const auto &[name, attached] : links_)
+        programs[name] = attached.program.get();
+    return programs;
+}
+
+// ---- What an agent before this one left ----
+
+Status KernelSide::adopt_maps(const std::string &set) {
+    for (const std::string &name : pins_->objects(set)) {
+        auto map = pins_->get(set, name);
+        if (!map)
+            return map.error();
+        maps_[name] = std::move(*map);
+    }
+    // A set is pinned name by name; one that a crash left unfinished was never counted into.
+    if (!maps_.contains("state")) {
+        maps_.clear();
+        return pins_->remove(set);
+    }
+    TALLY_TRY(map_state());
+    adopted_ = true;
+    return ok();
+}
+
+Status KernelSide::adopt_hooks(const std::string &set, pb::Rung rung) {
+    std::map<std::string, Attached> links;
+    std::vector<HookState> states;
+    for (const Hook &hook : hooks_of(rung)) {
+        auto link = pins_->get(set, hook.program);
+        if (!link && hook.needed)
+            return link.error();
+        if (!link) {
+            states.push_back({hook.program, false, "not attached by the agent before", ""});
+            continue;
+        }
+        auto program = program_of(link->get());
+        if (!program)
+            return program.error();
+        states.push_back({hook.program, true, "", tag_of(program->get())});
+        links[hook.program] = {std::move(*link), std::move(*program)};
+    }
+    links_ = std::move(links);
+    hook_states_.insert(hook_states_.end(), states.begin(), states.end());
+    rung_ = rung;
+    return ok();
+}
+
+// Another layout, or other capacities: its totals are read once more, by the names of their
+// members.
+Status KernelSide::inherit(const std::string &set) {
+    auto usage = pins_->get(set, "usage");
+    if (!usage)
+        return ok(); // unfinished: never counted into
+    inherited_ = std::move(*usage);
+    if (auto devices = pins_->get(set, "devices"))
+        inherited_devices_ = std::move(*devices);
+    return ok();
+}
+
+Status KernelSide::forget_inherited() {
+    inherited_.reset();
+    for (const char *kind : {"hooks-", "maps-"}) {
+        for (const std::string &set : pins_->sets(kind)) {
+            if (set != maps_set_ && !set.ends_with(maps_set_.substr(sizeof("maps-") - 1)))
+                TALLY_TRY(pins_->remove(set));
+        }
+    }
+    return ok();
+}
+
+// ---- What this one brings ----
+
+Status KernelSide::install(pb::Rung rung, const RecorderConfig &config, const std::string &set) {
+    Skeleton skeleton(tally_bpf__open());
+    if (!skeleton)
+        return errno_error("open the BPF object");
+    size_t states_before = hook_states_.size();
+    links_.clear();
+    Status done = load(skeleton.get(), rung, config);
+    if (!done)
+        return Error{refused_program(rung) + done.error().message};
+    done = attach_hooks(skeleton.get(), rung);
+    if (done && !adopted_)
+        done = take_maps(skeleton.get());
+    if (!done) {
+        hook_states_.resize(states_before);
+        return done;
+    }
+    Status pinned = pins_ ? pin() : ok();
+    rung_ = rung;
+    turn_over(rung);
+    if (pins_ && pinned)
+        pinned = settle_pins(set);
+    if (!pinned)
+        hook_states_.push_back({"pins", false, pinned.error().message, ""});
+    skeleton.reset();
+    malloc_trim(0); // the kernel's BTF, read to relocate the programs, is several MiB
+    return ok();
+}
+
+Status KernelSide::load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig &config) const {
+    bpf_map__set_max_entries(skeleton->maps.usage, config.usage_capacity);
+    bpf_map__set_max_entries(skeleton->maps.holders, config.holder_capacity);
+    bpf_map__set_max_entries(skeleton->maps.files, config.holder_capacity);
+    skeleton->rodata->generation = (state_ ? state_->generation : 0) + 1;
+    for (const auto &[name, fd] : maps_) {
+        bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, name.c_str());
+        if (map != nullptr && bpf_map__reuse_fd(map, fd.get()) != 0)
+            return errno_error("adopt map " + name);
+    }
+    const std::vector<Hook> &hooks = hooks_of(rung);
+    bpf_program *program = nullptr;
+    bpf_object__for_each_program(program, skeleton->obj) {
+        bool wanted = std::any_of(hooks.begin(), hooks.end(), [&](const Hook &hook) {
+            return std::string_view(hook.program) == bpf_program__name(program);
+        });
+        bpf_program__set_autoload(program, wanted);
+    }
+    if (tally_bpf__load(skeleton) != 0)
+        return errno_error("load");
+    return ok();
+}
+
+Status KernelSide::attach_hooks(tally_bpf *skeleton, pb::Rung rung) {
+    for (const Hook &hook : hooks_of(rung)) {
+        bpf_program *program = bpf_object__find_program_by_name(skeleton->obj, hook.program);
+        std::string tag = tag_of(bpf_program__fd(program));
+        auto link = attach(hook, program);
+        if (!link) {
+            if (hook.needed)
+                return Error{std::string(hook.program) + ": " + link.error().message};
+            hook_states_.push_back({hook.program, false, link.error().message, tag});
+            continue;
+        }
+        std::unique_ptr<bpf_link, Close> owned(*link);
+        links_[hook.program] = {duplicate(bpf_link__fd(owned.get())),
+                                duplicate(bpf_program__fd(program))};
+        hook_states_.push_back({hook.program, true, "", tag});
+    }
+    return ok();
+}
+
+Status KernelSide::take_maps(tally_bpf *skeleton) {
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, skeleton->obj) {
+        if (!bpf_map__is_internal(map))
+            maps_[bpf_map__name(map)] = duplicate(bpf_map__fd(map));
+    }
+    return map_state();
+}
+
+// "state" comes last: without it a set is not adopted.
+Status KernelSide::pin() const {
+    TALLY_TRY(pins_->remove("new-hooks"));
+    for (const auto &[name, attached] : links_)
+        TALLY_TRY(pins_->put("new-hooks", name, attached.link.get()));
+    if (adopted_)
+        return ok();
+    for (const auto &[name, fd] : maps_) {
+        if (name != "state")
+            TALLY_TRY(pins_->put(maps_set_, name, fd.get()));
+    }
+    return pins_->put(maps_set_, "state", map("state"));
+}
+
+// The hooks that counted into these maps until now go; those of an inherited set go on.
+Status KernelSide::settle_pins(const std::string &set) const {
+    for (const std::string &old : pins_->sets("hooks-")) {
+        if (old.ends_with(maps_set_.substr(sizeof("maps-") - 1)))
+            TALLY_TRY(pins_->remove(old));
+    }
+    return pins_->rename("new-hooks", set);
+}
+
+Status KernelSide::map_state() {
+    void *memory =
+        mmap(nullptr, sizeof(wire_state), PROT_READ | PROT_WRITE, MAP_SHARED, map("state"), 0);
+    if (memory == MAP_FAILED)
+        return errno_error("map the recording's state");
+    state_.reset(static_cast<wire_state *>(memory));
+    return ok();
+}
+
+void KernelSide::turn_over(pb::Rung rung) {
+    if (inherited_devices_)
+        copy_entries(inherited_devices_.get(), map("devices"));
+    if (!adopted_) {
+        Instant start = now();
+        state_->since_ns = state_->scan_number = state_->last_scan_ns = start.boottime_ns;
+        state_->since_wall_ns = start.wall_ns;
+    }
+    state_->follows_release = follows_release(rung) ? 1 : 0;
+    __atomic_add_fetch(&state_->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+} // namespace tally

@@ -1,0 +1,31 @@
+// Reads the kernel's totals: a lock-free sum that is right once every edge has been added.
+#pragma once
+
+#include "agent/record/snapshot.h"
+#include "base/result.h"
+
+#include <map>
+#include <string>
+
+namespace tally {
+
+using Totals = std::map<UsageKey, UsageTotals>;
+
+// What an earlier reading said; held time of the next one is settled against it.
+struct Reading {
+    uint64_t boottime_ns = 0;
+    Totals totals;
+};
+
+// All entries of the usage map `map` as of `at_ns`, a moment not after now. An error if the kernel
+// refuses, or if an entry does not settle.
+Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before);
+
+// Frees the entries that held nothing between two readings, and drops them from `totals`. One that
+// is used at that very moment is put back.
+Status forget_idle(int map, Totals &totals, const Totals &before);
+
+// The totals of a map of another version, found by the names of its members in the map's BTF.
+Result<Totals> read_foreign_usage(int map, uint64_t at_ns);
+
+} // namespace tally

@@ -1,0 +1,228 @@
+#include "agent/windows.h"
+
+#include "bpf/wire.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tally {
+
+namespace {
+
+constexpr uint64_t kIntroduceEvery = 3600 * kSecond;
+constexpr uint64_t kMillisecond = kSecond / 1000;
+// A scan that an edge asks for: soon, but never so often that scanning takes more than a twentieth
+// of a processor.
+constexpr uint64_t kSettleAfter = 10 * kMillisecond;
+constexpr uint64_t kShortestPause = 50 * kMillisecond;
+constexpr uint64_t kPausePerCost = 20;
+
+} // namespace
+
+Status Windows::start(const std::string &boot_id, Tenants tenants) {
+    auto cgroups = Cgroups::open();
+    if (!cgroups)
+        return cgroups.error();
+    workloads_ = std::make_unique<Workloads>(std::move(*cgroups), std::move(tenants));
+    auto recorder =
+        Recorder::start(config_.recorder, [this](const wire_edge &edge) { act_on(edge); });
+    if (!recorder)
+        return recorder.error();
+    recorder_ = std::move(*recorder);
+    TALLY_TRY(take_up(boot_id));
+    uint64_t at = now().boottime_ns;
+    next_window_ns_ = at + static_cast<uint64_t>(config_.window_seconds) * kSecond;
+    plan_scan();
+    return ok();
+}
+
+// On the same boot the first window begins where the last statement ended, so that time has no
+// hole. What is covered of it depends on what is left of the agent before.
+Status Windows::take_up(const std::string &boot_id) {
+    const std::optional<pb::Baseline> &baseline = chain_.baseline();
+    const ChainHead &head = chain_.head();
+    bool same_boot = head.sequence > 0 && head.boot_id == boot_id;
+
+    last_.at = window_begin_ = recorder_->started();
+    since_ns_ = recorder_->started().boottime_ns;
+    if (same_boot)
+        window_begin_ = {head.end_boottime_ns, head.end_wall_ns};
+    if (baseline)
+        restore(*baseline);
+    if (recorder_->adopted() && baseline) {
+        last_ = totals_of(*baseline);
+        recorder_->resume(last_);
+    } else if (recorder_->adopted() && same_boot) {
+        // Which of the totals are attested already, nobody knows: they begin anew.
+        auto totals = recorder_->snapshot();
+        if (!totals)
+            return totals.error();
+        last_ = std::move(*totals);
+        last_.losses.clear();
+        since_ns_ = last_.at.boottime_ns;
+        log_.warning("the record of what is attested already is lost: totals begin anew");
+    }
+    TALLY_TRY(look_for_devices());
+    TALLY_TRY(recorder_->scan());
+    auto totals = recorder_->hand_over();
+    if (!totals)
+        return totals.error();
+    if (*totals && baseline)
+        return attest_inherited(std::move(**totals));
+    return ok();
+}
+
+// Maps of another version: what they counted is attested as one last window of theirs.
+Status Windows::attest_inherited(Recorder::HandOver totals) {
+    last_ = totals_of(*chain_.baseline());
+    since_ns_ = window_begin_.boottime_ns;
+    totals.inherited.losses = last_.losses;
+    std::string detail =
+        std::to_string(totals.inherited.usage.size()) + " totals of an earlier version or capacity";
+    log_.notice("handed over " + detail);
+    events_.note(pb::Event::KIND_HANDED_OVER, detail, totals.inherited.at.boottime_ns);
+    TALLY_TRY(attest(totals.inherited));
+    last_ = std::move(totals.own);
+    return ok();
+}
+
+void Windows::restore(const pb::Baseline &baseline) {
+    std::map<uint32_t, Device> devices;
+    for (const pb::Device &device : baseline.devices())
+        devices[device.index()] = from_message(device);
+    inventory_.restore(std::move(devices));
+    for (const pb::Workload &workload : baseline.workloads())
+        workloads_->restore(workload.cgroup_id(),
+                            {workload.cgroup_path(), {workload.tenant(), workload.parent()}});
+}
+
+std::string Windows::summary() const {
+    std::string summary = "recording " + std::to_string(inventory_.all().size()) +
+                          " devices for host " + config_.host + " on rung " +
+                          rung_name(recorder_->rung());
+    if (recorder_->adopted())
+        summary += ", taken up from an earlier agent";
+    for (const HookState &hook : recorder_->hooks()) {
+        if (!hook.attached)
+            summary += "; " + hook.name + " not attached: " + hook.reason;
+    }
+    return summary;
+}
+
+void Windows::act_on(const wire_edge &edge) {
+    if (edge.kind == WIRE_HOLD_BEGAN) {
+        workloads_->name(edge.workload); // while its cgroup is there
+        return;
+    }
+    if (!recorder_->exact())
+        return;
+    uint64_t pause = std::max(kShortestPause, kPausePerCost * recorder_->scan_cost_ns());
+    uint64_t soon = std::max<uint64_t>(edge.boottime_ns + kSettleAfter, last_scan_ns_ + pause);
+    next_scan_ns_ = std::min(next_scan_ns_, soon);
+}
+
+// Exact: when an edge asks for one, and once a window. Traced: once a second while anything is
+// held, for releases and passed files. Scanned: once a second, it is the only witness.
+void Windows::plan_scan() {
+    last_scan_ns_ = now().boottime_ns;
+    next_scan_ns_ = recorder_->exact()
+                        ? UINT64_MAX
+                        : last_scan_ns_ + static_cast<uint64_t>(config_.scan_seconds) * kSecond;
+}
+
+Status Windows::look_for_devices() {
+    Discovery found = discover_devices({}, config_.devices);
+    if (found.problems != device_problems_) {
+        for (const std::string &problem : found.problems)
+            log_.warning(problem);
+        device_problems_ = std::move(found.problems);
+    }
+    if (!inventory_.update(found.devices))
+        return ok();
+    introduce_ = true;
+    return recorder_->watch(inventory_.numbers());
+}
+
+Result<bool> Windows::turn() {
+    uint64_t at = now().boottime_ns;
+    if (at >= next_scan_ns_) {
+        bool idle = recorder_->rung() != pb::RUNG_SCANNED && !recorder_->anything_held();
+        if (!idle)
+            TALLY_TRY(recorder_->scan());
+        plan_scan();
+    }
+    if (at < next_window_ns_)
+        return false;
+    uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
+    next_window_ns_ += window;
+    if (next_window_ns_ <= at)
+        next_window_ns_ = at + window;
+    if (!chain_.spool().is_full()) {
+        widening_ = false;
+        return cut();
+    }
+    if (!widening_) {
+        widening_ = true;
+        log_.warning(
+            "spool or its disk is full: windows are widened until the collector has receipted "
+            "enough; totals are kept, detail is not");
+        events_.note(pb::Event::KIND_SPOOL_FULL, "windows widened", at);
+    }
+    return false;
+}
+
+Status Windows::finish() {
+    TALLY_TRY(cut());
+    return ok();
+}
+
+Result<bool> Windows::cut() {
+    TALLY_TRY(look_for_devices());
+    // What ended without its last descriptor's being seen, and opens that no hook sees.
+    if (recorder_->rung() != pb::RUNG_SCANNED)
+        TALLY_TRY(recorder_->scan());
+    auto snapshot = recorder_->snapshot();
+    if (!snapshot)
+        return snapshot.error();
+    TALLY_TRY(attest(*snapshot));
+    last_ = std::move(*snapshot);
+    std::set<uint64_t> in_use;
+    for (const auto &[key, totals] : last_.usage)
+        in_use.insert(key.workload);
+    workloads_->keep_only(in_use);
+    return true;
+}
+
+// Says what happened between last_ and `until`.
+Status Windows::attest(const Snapshot &until) {
+    bool introduce = introduce_ || until.at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
+    Introduction introduction{inventory_.all(), recorder_->hooks(), self_, chain_.certificate()};
+    auto statements = make_statements({window_begin_, since_ns_, last_, until, recorder_->rung(),
+                                       events_.all(), introduce ? &introduction : nullptr},
+                                      [this](uint64_t id) { return workloads_->name(id); });
+    TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
+    if (introduce) {
+        introduce_ = false;
+        introduced_ns_ = until.at.boottime_ns;
+    }
+    events_.clear();
+    window_begin_ = until.at;
+    return ok();
+}
+
+pb::Baseline Windows::baseline_of(const Snapshot &snapshot) const {
+    pb::Baseline baseline;
+    put_totals(baseline, snapshot);
+    for (const auto &[index, device] : inventory_.all())
+        *baseline.add_devices() = to_message(index, device);
+    for (const auto &[id, workload] : workloads_->known()) {
+        pb::Workload &out = *baseline.add_workloads();
+        out.set_cgroup_id(id);
+        out.set_cgroup_path(workload.cgroup_path);
+        out.set_tenant(workload.tenant.name);
+        out.set_parent(workload.tenant.parent);
+    }
+    return baseline;
+}
+
+} // namespace tally

@@ -1,0 +1,74 @@
+// The recording as the host's own account of it: what the kernel counted becomes, once a window, a
+// signed statement in the chain. Takes up where an agent before this one was interrupted.
+#pragma once
+
+#include "agent/config.h"
+#include "agent/identity/workloads.h"
+#include "agent/record/recorder.h"
+#include "agent/statement/chain.h"
+#include "agent/statement/events.h"
+#include "agent/statement/statement.h"
+#include "base/log.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+class Windows {
+public:
+    // All must outlive this.
+    Windows(const Config &config, const Log &log, Chain &chain, Events &events, pb::Agent self)
+        : config_(config), log_(log), chain_(chain), events_(events), self_(std::move(self)) {}
+
+    // Starts or adopts the recording. An error is the kernel's.
+    Status start(const std::string &boot_id, Tenants tenants);
+    // "recording 8 devices on rung exact; ..."
+    std::string summary() const;
+
+    int edges_fd() const { return recorder_->edges_fd(); }
+    void read_edges() { recorder_->read_edges(); }
+
+    // CLOCK_BOOTTIME at which turn() has something to do.
+    uint64_t deadline_ns() const { return std::min(next_window_ns_, next_scan_ns_); }
+    // Scans if a scan is due, and cuts a window if one is. Whether one was cut.
+    Result<bool> turn();
+    // The last window, whatever its length.
+    Status finish();
+    // Now, because something says that devices came or went.
+    Status look_for_devices();
+
+private:
+    Status take_up(const std::string &boot_id);
+    Status attest_inherited(Recorder::HandOver totals);
+    void restore(const pb::Baseline &baseline);
+    void act_on(const wire_edge &edge);
+    void plan_scan();
+    Result<bool> cut();
+    Status attest(const Snapshot &until);
+    pb::Baseline baseline_of(const Snapshot &snapshot) const;
+
+    const Config &config_;
+    const Log &log_;
+    Chain &chain_;
+    Events &events_;
+    pb::Agent self_;
+    std::unique_ptr<Workloads> workloads_;
+    std::unique_ptr<Recorder> recorder_;
+
+    Inventory inventory_;
+    std::vector<std::string> device_problems_;
+    Snapshot last_;              // at the end of the window before
+    Instant window_begin_;       // which that end is, also across a restart
+    uint64_t since_ns_ = 0;      // boottime: recording without a pause
+    bool introduce_ = true;      // the next statement brings the inventory
+    uint64_t introduced_ns_ = 0; // boottime
+    uint64_t next_window_ns_ = 0;
+    uint64_t next_scan_ns_ = 0;
+    uint64_t last_scan_ns_ = 0;
+    bool widening_ = false; // the spool is full
+};
+
+} // namespace tally

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scan, which every rung has: every descriptor of every task (kernel/bpf/task_iter.c,
+ * task_file_seq_next). The agent writes scan_number and reads the iterator to its end; the last
+ * call has no task (task_file_seq_stop).
+ */
+#include "bpf/count.h"
+
+SEC("iter/task_file")
+int scan(struct bpf_iter__task_file *ctx) {
+    struct task_struct *task = ctx->task;
+    struct file *file = ctx->file;
+    __u32 number, *device;
+
+    if (!task || !file) {
+        sweep();
+        return 0;
+    }
+    number = known_file_device_number(file);
+    if (!number)
+        return 0;
+    device = bpf_map_lookup_elem(&devices, &number);
+    if (device)
+        hold_file(file, task_workload(task), *device, FOUND_OPEN);
+    return 0;
+}
+
+char _license[] SEC("license") = "GPL";
