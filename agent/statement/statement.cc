@@ -11,8 +11,9 @@ namespace {
 constexpr size_t kPartBudget = kMaxAttestation - 8192;
 
 void introduce(pb::Statement &statement, const Introduction &introduction) {
+    pb::Inventory &inventory = *statement.mutable_inventory(); // present even if empty
     for (const auto &[index, device] : introduction.devices)
-        *statement.mutable_inventory()->add_devices() = to_message(index, device);
+        *inventory.add_devices() = to_message(index, device);
     *statement.mutable_agent() = introduction.agent;
     statement.set_certificate(introduction.certificate.data(), introduction.certificate.size());
     for (const HookState &hook : introduction.hooks) {

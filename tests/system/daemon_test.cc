@@ -106,7 +106,7 @@ TEST_F(Daemon, WithoutACollectorItRecordsAndDeliversLater) {
     TenantProcess tenant(cgroup, [](Deed &deed) {
         int fd = open("/dev/full", O_RDONLY);
         deed.begin_ns = boottime_ns();
-        sleep_ms(1500);
+        sleep_ms(2600); // two scans at least, whichever rung this kernel offers
         deed.end_ns = boottime_ns();
         close(fd);
     });
@@ -124,7 +124,7 @@ TEST_F(Daemon, WithoutACollectorItRecordsAndDeliversLater) {
     auto rows = lab_.report();
     bool found = false;
     for (const auto &[name, row] : rows)
-        found |= row.at("cgroup").ends_with("/offline") && std::stod(row.at("held_seconds")) > 1.4;
+        found |= row.at("cgroup").ends_with("/offline") && std::stod(row.at("held_seconds")) > 0.9;
     EXPECT_TRUE(found);
 }
 
