@@ -110,8 +110,8 @@ std::string Windows::summary() const {
 }
 
 void Windows::act_on(const wire_edge &edge) {
-    if (edge.kind == WIRE_HOLD_BEGAN) {
-        workloads_->name(edge.workload); // while its cgroup is there
+    if (edge.kind == WIRE_WORKLOAD_NEW) {
+        workloads_->name(edge.workload);
         return;
     }
     if (!recorder_->exact())

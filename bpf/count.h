@@ -50,13 +50,15 @@ static __always_inline void tell(__u32 kind, __u64 workload, __u32 device, __u64
         count_loss(WIRE_LOSS_EDGES_FULL);
 }
 
-static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key) {
+/* A fresh entry is told, so that its workload is named while it is there. */
+static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key, __u64 now) {
     struct wire_usage *found = bpf_map_lookup_elem(&usage, key);
     struct wire_usage fresh = {};
 
     if (found)
         return found;
-    bpf_map_update_elem(&usage, key, &fresh, BPF_NOEXIST);
+    if (bpf_map_update_elem(&usage, key, &fresh, BPF_NOEXIST) == 0)
+        tell(WIRE_WORKLOAD_NEW, key->workload, key->device, now);
     return bpf_map_lookup_elem(&usage, key);
 }
 
@@ -201,7 +203,7 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         return;
     }
 
-    total = usage_of(&usage_key);
+    total = usage_of(&usage_key, now);
     if (!total) {
         count_loss(WIRE_LOSS_USAGE_FULL);
         return;
@@ -224,10 +226,8 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
     __sync_fetch_and_add(&state->holder_count, 1);
     if (evidence != SEEN_OPENING)
         __sync_fetch_and_add(&total->found, 1);
-    if (__sync_fetch_and_add(&total->open_files, 1) == 0) {
+    if (__sync_fetch_and_add(&total->open_files, 1) == 0)
         __sync_fetch_and_add(&total->held_ns, -now);
-        tell(WIRE_HOLD_BEGAN, workload, device, now);
-    }
     if (__sync_fetch_and_add(&shared->holders, 1) > 0 && evidence == SEEN_RECEIVING) {
         note_passed(key.file, workload, now);
         tell(WIRE_SHARED_LEFT, workload, device, now);

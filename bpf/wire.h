@@ -70,8 +70,8 @@ struct wire_file {
 
 /* edges: what the agent should act on at once. */
 enum wire_edge_kind {
-    WIRE_HOLD_BEGAN,  /* name the workload while it is there */
-    WIRE_SHARED_LEFT, /* scan: does the workload still have the file by another descriptor? */
+    WIRE_WORKLOAD_NEW, /* name it while it is there */
+    WIRE_SHARED_LEFT,  /* scan: does the workload still have the file by another descriptor? */
 };
 
 struct wire_edge {
