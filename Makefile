@@ -127,7 +127,7 @@ $(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
 
 SYSTEM_TESTS := $(B)/tests/system
 $(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc)) $(call objects,$(wildcard tests/unit/support/*.cc)) $(BASE) $(ATTEST_CENTRAL)
-$(B)/tests/system: LIBS = $(CENTRAL_LIBS)
+$(B)/tests/system: LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libbpf)
 
 $(UNIT_TESTS) $(SYSTEM_TESTS) $(SEAM_TOOLS):
 	@mkdir -p $(@D)

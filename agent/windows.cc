@@ -64,7 +64,7 @@ Status Windows::take_up(const std::string &boot_id) {
     }
     TALLY_TRY(look_for_devices());
     TALLY_TRY(recorder_->scan());
-    auto totals = recorder_->hand_over();
+    auto totals = recorder_->hand_over(baseline ? totals_of(*baseline) : Snapshot{});
     if (!totals)
         return totals.error();
     if (*totals && baseline)

@@ -2,6 +2,7 @@
 // the BTF of its key and value, and members are looked up there by name.
 #include "agent/record/usage_map.h"
 
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -59,9 +60,20 @@ private:
     const btf_type *struct_ = nullptr;
 };
 
+void bend(UsageTotals &totals, const UsageTotals &before, uint64_t window) {
+    auto grown = static_cast<int64_t>(totals.held_ns - before.held_ns);
+    totals.held_ns =
+        before.held_ns +
+        static_cast<uint64_t>(std::clamp<int64_t>(grown, 0, static_cast<int64_t>(window)));
+    totals.opens = std::max(totals.opens, before.opens);
+    totals.found = std::max(totals.found, before.found);
+    totals.releases = std::max(totals.releases, before.releases);
+    totals.untracked = std::max(totals.untracked, before.untracked);
+}
+
 } // namespace
 
-Result<Totals> read_foreign_usage(int map, uint64_t at_ns) {
+Result<Totals> read_foreign_usage(int map, uint64_t at_ns, const Reading &before) {
     bpf_map_info info = {};
     uint32_t size = sizeof(info);
     if (bpf_obj_get_info_by_fd(map, &info, &size) != 0)
@@ -82,14 +94,18 @@ Result<Totals> read_foreign_usage(int map, uint64_t at_ns) {
          more = bpf_map_get_next_key(map, key.data(), key.data())) {
         if (bpf_map_lookup_elem(map, key.data(), value.data()) != 0)
             continue;
-        UsageTotals &out = totals[{key_layout.read(key, "workload"),
-                                   static_cast<uint32_t>(key_layout.read(key, "device"))}];
+        UsageKey name{key_layout.read(key, "workload"),
+                      static_cast<uint32_t>(key_layout.read(key, "device"))};
+        UsageTotals &out = totals[name];
         out.open_files = value_layout.read(value, "open_files");
         out.held_ns = value_layout.read(value, "held_ns") + (out.open_files > 0 ? at_ns : 0);
         out.opens = value_layout.read(value, "opens");
         out.found = value_layout.read(value, "found");
         out.releases = value_layout.read(value, "releases");
         out.untracked = value_layout.read(value, "untracked");
+        auto earlier = before.totals.find(name);
+        bend(out, earlier == before.totals.end() ? UsageTotals{} : earlier->second,
+             at_ns - before.boottime_ns);
     }
     return totals;
 }

@@ -62,13 +62,14 @@ void Recorder::resume(const Snapshot &attested) {
     last_ = {attested.at.boottime_ns, attested.usage};
 }
 
-Result<std::optional<Recorder::HandOver>> Recorder::hand_over() {
+Result<std::optional<Recorder::HandOver>> Recorder::hand_over(const Snapshot &attested) {
     const Fd *usage = kernel_.inherited_usage();
     if (usage == nullptr)
         return std::optional<HandOver>();
     HandOver totals;
     totals.inherited.at = totals.own.at = now();
-    auto inherited = read_foreign_usage(usage->get(), totals.inherited.at.boottime_ns);
+    auto inherited = read_foreign_usage(usage->get(), totals.inherited.at.boottime_ns,
+                                        {attested.at.boottime_ns, attested.usage});
     if (!inherited)
         return inherited.error();
     totals.inherited.usage = std::move(*inherited);

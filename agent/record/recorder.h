@@ -37,14 +37,14 @@ public:
     // Where the statements so far end: the totals of the next snapshot are settled against it.
     void resume(const Snapshot &attested);
 
-    // What was counted until now in maps that could not be adopted; nothing if there are none. They
-    // are gone when it returns, and the totals of this recorder's own maps as of the same moment
-    // are the beginning of the next window.
+    // What was counted until now in maps that could not be adopted, whose totals were `attested` so
+    // far; nothing if there are none. They are gone when it returns, and the totals of this
+    // recorder's own maps as of the same moment are the beginning of the next window.
     struct HandOver {
         Snapshot inherited;
         Snapshot own;
     };
-    Result<std::optional<HandOver>> hand_over();
+    Result<std::optional<HandOver>> hand_over(const Snapshot &attested);
 
     // Makes the kernel's device table equal to `numbers` (WIRE_DEVICE_NUMBER -> device index).
     Status watch(const std::map<uint32_t, uint32_t> &numbers);

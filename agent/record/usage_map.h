@@ -25,7 +25,8 @@ Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before);
 // is used at that very moment is put back.
 Status forget_idle(int map, Totals &totals, const Totals &before);
 
-// The totals of a map of another version, found by the names of its members in the map's BTF.
-Result<Totals> read_foreign_usage(int map, uint64_t at_ns);
+// The totals of a map of another version, found by the names of its members in the map's BTF. What
+// does not follow from `before` is bent until it does: a layout misread must not stop the chain.
+Result<Totals> read_foreign_usage(int map, uint64_t at_ns, const Reading &before);
 
 } // namespace tally

@@ -57,6 +57,7 @@ public:
     std::string keys() const { return path("keys"); }
     std::string log() const { return path("collector/log"); }
     int port() const { return port_; }
+    const std::string &pins() const { return pins_; } // the agent's, on bpffs
     void write(const std::string &name, const std::string &contents) const;
 
     // The configuration that start_agent() uses; tests edit it or write their own.
