@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
@@ -73,6 +74,15 @@ int free_port() {
 }
 
 } // namespace
+
+std::vector<std::string> rungs() {
+    const char *given = std::getenv("TALLY_RUNGS");
+    std::string_view rest = given != nullptr ? given : "traced,scanned";
+    std::vector<std::string> all;
+    while (!rest.empty())
+        all.emplace_back(take_until(rest, ','));
+    return all;
+}
 
 uint64_t boottime_ns() {
     timespec now = {};

@@ -13,6 +13,9 @@
 
 namespace tally {
 
+// The rungs of the ladder to test: TALLY_RUNGS="exact,kprobe", or those that every kernel offers.
+std::vector<std::string> rungs();
+
 uint64_t boottime_ns();
 void sleep_ms(unsigned milliseconds);
 
@@ -93,6 +96,7 @@ struct Deed {
     uint64_t begin_ns = 0; // just after the first open
     uint64_t end_ns = 0;   // just before the last release
     uint64_t opens = 0;
+    int fd = -1; // of the last open
 };
 
 // A child process inside `cgroup_directory` running `work`, whose Deed is shared memory.
@@ -101,6 +105,7 @@ public:
     TenantProcess(const std::string &cgroup_directory, const std::function<void(Deed &)> &work);
     TenantProcess(TenantProcess &&other) noexcept;
     ~TenantProcess();
+    pid_t pid() const { return pid_; }
     void kill_now();
     void join();
     const Deed &deed() const { return *deed_; }
