@@ -126,7 +126,7 @@ $(B)/tests/seam-mbedtls: LIBS = $(AGENT_LIBS)
 $(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
 
 SYSTEM_TESTS := $(B)/tests/system
-$(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc)) $(call objects,$(wildcard tests/unit/support/*.cc)) $(BASE) $(ATTEST_CENTRAL)
+$(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc tests/system/*/*.cc)) $(AUDIT)
 $(B)/tests/system: LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libbpf)
 
 $(UNIT_TESTS) $(SYSTEM_TESTS) $(SEAM_TOOLS):
@@ -137,6 +137,8 @@ test-unit: $(UNIT_TESTS) $(SEAM_TOOLS) $(PROGRAMS) ## The rules of evidence and 
 	tests/run $(UNIT_TESTS)
 test-system: $(SYSTEM_TESTS) $(PROGRAMS) ## Real BPF on this kernel, real TLS, real programs; needs root
 	tests/run $(SYSTEM_TESTS)
+test-conservation: $(SYSTEM_TESTS) $(PROGRAMS) ## A minute's storm of tenants per rung, against what they wrote down; needs root
+	TALLY_STORM_SECONDS=$${TALLY_STORM_SECONDS:-60} GTEST_FILTER='*Conservation*' tests/run $(SYSTEM_TESTS)
 test: $(UNIT_TESTS) $(SEAM_TOOLS) $(SYSTEM_TESTS) $(PROGRAMS) ## Everything that .ci/run checks but the demo
 	BUILD=$(B) tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
 
@@ -176,7 +178,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system bench demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation bench demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)

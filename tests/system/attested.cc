@@ -1,0 +1,90 @@
+#include "tests/system/attested.h"
+
+#include "audit/walk.h"
+#include "tests/system/lab.h"
+
+#include <sys/stat.h>
+
+namespace tally {
+
+std::map<std::string, uint64_t> Attested::losses() const {
+    std::map<std::string, uint64_t> sums;
+    for (const AttestedWindow &window : windows) {
+        for (const auto &[place, count] : window.losses)
+            sums[place] += count;
+    }
+    return sums;
+}
+
+pb::Usage Attested::sum(const AttestedKey &key) const {
+    pb::Usage sum;
+    for (const AttestedWindow &window : windows) {
+        auto row = window.usage.find(key);
+        sum.set_open_files(0); // a row that is left out holds nothing
+        if (row == window.usage.end())
+            continue;
+        const pb::Usage &usage = row->second;
+        sum.set_held_ns(sum.held_ns() + usage.held_ns());
+        sum.set_opens(sum.opens() + usage.opens());
+        sum.set_found(sum.found() + usage.found());
+        sum.set_releases(sum.releases() + usage.releases());
+        sum.set_open_files(usage.open_files());
+    }
+    return sum;
+}
+
+uint64_t Attested::held_at_most(const AttestedKey &key) const {
+    uint64_t most = 0;
+    bool lost_before = false;
+    for (const AttestedWindow &window : windows) {
+        auto row = window.usage.find(key);
+        bool lost = !window.losses.empty();
+        if (lost || lost_before)
+            most += window.end_ns - window.begin_ns;
+        else if (row != window.usage.end())
+            most += row->second.held_ns();
+        lost_before = lost;
+    }
+    return most;
+}
+
+Result<Attested> read_attested(const Lab &lab) {
+    auto trust = Trust::load(lab.keys() + "/log.vkeys", lab.keys() + "/fleet-ca.pem");
+    if (!trust)
+        return trust.error();
+    auto source = Source::open(lab.log());
+    if (!source)
+        return source.error();
+    Attested attested;
+    auto walked = walk(*source, *trust, [&](const Entry &entry) {
+        const pb::Statement &statement = entry.statement();
+        if (statement.part() == 0) {
+            AttestedWindow &window = attested.windows.emplace_back();
+            window.begin_ns = statement.window().begin_boottime_ns();
+            window.end_ns = statement.window().end_boottime_ns();
+            window.since_ns = statement.recording().since_boottime_ns();
+            window.rung = statement.recording().rung();
+            window.scans = statement.recording().scans();
+            window.longest_scan_gap_ns = statement.recording().longest_scan_gap_ns();
+        }
+        AttestedWindow &window = attested.windows.back();
+        for (const pb::Loss &loss : statement.recording().losses())
+            window.losses[loss.place()] += loss.count();
+        for (const pb::Usage &usage : statement.usage()) {
+            const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
+            window.usage[{workload.cgroup_id(), entry.device_id(usage)}] = usage;
+        }
+    });
+    if (!walked)
+        return walked.error();
+    if (attested.windows.empty())
+        return Error{"the log is empty"};
+    return attested;
+}
+
+uint64_t cgroup_id(const std::string &directory) {
+    struct stat status = {};
+    return stat(directory.c_str(), &status) == 0 ? status.st_ino : 0; // kernfs, 64 bit
+}
+
+} // namespace tally

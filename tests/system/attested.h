@@ -1,0 +1,53 @@
+// What a log attests, statement by statement, for tests that hold it against what they know. The
+// log is verified first, as an auditor would.
+#pragma once
+
+#include "attest/statement.pb.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+namespace pb = tallystick::v1;
+
+class Lab;
+
+struct AttestedKey {
+    uint64_t cgroup_id = 0;
+    std::string device; // Device.id
+    auto operator<=>(const AttestedKey &) const = default;
+};
+
+// One window, its parts put together.
+struct AttestedWindow {
+    uint64_t begin_ns = 0; // CLOCK_BOOTTIME
+    uint64_t end_ns = 0;
+    uint64_t since_ns = 0;
+    pb::Rung rung = pb::RUNG_UNSPECIFIED;
+    uint64_t scans = 0;
+    uint64_t longest_scan_gap_ns = 0;
+    std::map<std::string, uint64_t> losses;
+    std::map<AttestedKey, pb::Usage> usage;
+};
+
+struct Attested {
+    std::vector<AttestedWindow> windows;
+
+    std::map<std::string, uint64_t> losses() const;
+    pb::Usage sum(const AttestedKey &key) const; // open_files: at the end
+    // Where opens may have gone unrecorded, a window counts whole.
+    uint64_t held_at_most(const AttestedKey &key) const;
+    uint64_t begin_ns() const { return windows.front().begin_ns; }
+    uint64_t end_ns() const { return windows.back().end_ns; }
+};
+
+Result<Attested> read_attested(const Lab &lab);
+
+// The id of the cgroup whose directory this is.
+uint64_t cgroup_id(const std::string &directory);
+
+} // namespace tally
