@@ -297,12 +297,16 @@ static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct w
                       void *unused) {
     struct wire_state *state = get_state();
     struct wire_holder_key gone = *key;
-    __u64 at = holder->left_ns;
+    __u64 at = 0;
     __u32 device = holder->device;
     struct wire_file *shared;
 
     if (!state || holder->seen == state->scan_number)
         return 0;
+    /* A rung that does not see descriptors go knows of a passed file only that it was passed: its
+     * workload may have had it since. Late, never early. */
+    if (state->follows_release)
+        at = holder->left_ns;
     shared = bpf_map_lookup_elem(&files, &gone.file);
     /* In nobody's table, and not gone: in flight in a socket, or mapped. It stays with whoever let
      * go of it last, until somebody receives it or the last reference goes. */
