@@ -35,15 +35,11 @@ pb::Usage Attested::sum(const AttestedKey &key) const {
 
 uint64_t Attested::held_at_most(const AttestedKey &key) const {
     uint64_t most = 0;
-    bool lost_before = false;
     for (const AttestedWindow &window : windows) {
         auto row = window.usage.find(key);
-        bool lost = !window.losses.empty();
-        if (lost || lost_before)
-            most += window.end_ns - window.begin_ns;
-        else if (row != window.usage.end())
-            most += row->second.held_ns();
-        lost_before = lost;
+        if (row != window.usage.end())
+            most += row->second.untracked() > 0 ? window.end_ns - window.begin_ns
+                                                : row->second.held_ns();
     }
     return most;
 }

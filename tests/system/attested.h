@@ -39,7 +39,7 @@ struct Attested {
 
     std::map<std::string, uint64_t> losses() const;
     pb::Usage sum(const AttestedKey &key) const; // open_files: at the end
-    // Where opens may have gone unrecorded, a window counts whole.
+    // Where open files found no room, the window counts whole.
     uint64_t held_at_most(const AttestedKey &key) const;
     uint64_t begin_ns() const { return windows.front().begin_ns; }
     uint64_t end_ns() const { return windows.back().end_ns; }

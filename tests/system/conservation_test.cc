@@ -71,11 +71,11 @@ Recorded::Recorded(const std::string &rung, const std::string &recording, bool k
     std::printf("seed %llu, %u seconds\n", static_cast<unsigned long long>(plan.seed),
                 plan.seconds);
 
-    std::string config = "[recording]\n" + recording;
+    std::string config;
     for (const DeviceNumber &device : kDevices)
         config += std::string("[[device]]\nname = \"") + device.name + "\"\nnode = \"/dev/" +
                   device.name + "\"\n";
-    lab_.write("tallyd.toml", lab_.agent_config(config));
+    lab_.write("tallyd.toml", lab_.agent_config(config, recording));
     lab_.start_collector();
 
     TenantStorm storm(plan);
@@ -185,7 +185,7 @@ protected:
 };
 
 TEST_P(Conservation, AttestedTimeIsTheTimeHeld) {
-    Recorded recorded(GetParam(), "", /*kill_agent=*/false);
+    Recorded recorded(GetParam(), "", /*kill_agent=*/true);
     const Attested &attested = recorded.attested();
     ASSERT_FALSE(attested.windows.empty());
     for (const auto &[place, count] : attested.losses())

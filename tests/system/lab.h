@@ -64,7 +64,9 @@ public:
     void write(const std::string &name, const std::string &contents) const;
 
     // The configuration that start_agent() uses; tests edit it or write their own.
-    std::string agent_config(const std::string &extra = "") const;
+    // `recording` are more lines of its table, `extra` what follows.
+    std::string agent_config(const std::string &extra = "",
+                             const std::string &recording = "") const;
     void start_collector();
     void start_agent(const std::vector<std::string> &options = {});
     Program &agent() { return agent_; }
