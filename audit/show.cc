@@ -65,12 +65,15 @@ void add_usage(Page &page, const Entry &entry) {
                       number(workload.cgroup_id()) + ")");
     }
     for (const pb::Usage &usage : statement.usage())
-        page.line("usage", "workload " + number(usage.workload()) + " on device " +
-                               number(usage.device()) + " (" + printable(entry.device_id(usage)) +
-                               "): held " + duration(usage.held_ns()) + ", opens " +
-                               number(usage.opens()) + ", found " + number(usage.found()) +
-                               ", releases " + number(usage.releases()) + ", open at the end " +
-                               number(usage.open_files()));
+        page.line("usage",
+                  "workload " + number(usage.workload()) + " on device " + number(usage.device()) +
+                      " (" + printable(entry.device_id(usage)) + "): held " +
+                      duration(usage.held_ns()) + ", opens " + number(usage.opens()) + ", found " +
+                      number(usage.found()) + ", releases " + number(usage.releases()) +
+                      ", open at the end " + number(usage.open_files()) +
+                      (usage.untracked() == 0 ? ""
+                                              : ", without room for " + number(usage.untracked()) +
+                                                    " files: held at least"));
 }
 
 void add_recording(Page &page, const pb::Recording &recording) {
