@@ -64,11 +64,23 @@ Status Windows::take_up(const std::string &boot_id) {
     }
     TALLY_TRY(look_for_devices());
     TALLY_TRY(recorder_->scan());
+    if (recorder_->adopted() && recorder_->adopted_rung() != recorder_->rung())
+        TALLY_TRY(attest_pause());
     auto totals = recorder_->hand_over(baseline ? totals_of(*baseline) : Snapshot{});
     if (!totals)
         return totals.error();
     if (*totals && baseline)
         return attest_inherited(std::move(**totals));
+    return ok();
+}
+
+// The rung changes: what was recorded so far is as precise as the rung it was recorded on.
+Status Windows::attest_pause() {
+    auto snapshot = recorder_->snapshot();
+    if (!snapshot)
+        return snapshot.error();
+    TALLY_TRY(attest(*snapshot, recorder_->adopted_rung()));
+    last_ = std::move(*snapshot);
     return ok();
 }
 
@@ -81,7 +93,7 @@ Status Windows::attest_inherited(Recorder::HandOver totals) {
         std::to_string(totals.inherited.usage.size()) + " totals of an earlier version or capacity";
     log_.notice("handed over " + detail);
     events_.note(pb::Event::KIND_HANDED_OVER, detail, totals.inherited.at.boottime_ns);
-    TALLY_TRY(attest(totals.inherited));
+    TALLY_TRY(attest(totals.inherited, recorder_->rung()));
     last_ = std::move(totals.own);
     return ok();
 }
@@ -184,7 +196,7 @@ Result<bool> Windows::cut() {
     auto snapshot = recorder_->snapshot();
     if (!snapshot)
         return snapshot.error();
-    TALLY_TRY(attest(*snapshot));
+    TALLY_TRY(attest(*snapshot, recorder_->rung()));
     last_ = std::move(*snapshot);
     std::set<uint64_t> in_use;
     for (const auto &[key, totals] : last_.usage)
@@ -194,11 +206,11 @@ Result<bool> Windows::cut() {
 }
 
 // Says what happened between last_ and `until`.
-Status Windows::attest(const Snapshot &until) {
+Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     bool introduce = introduce_ || until.at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
     Introduction introduction{inventory_.all(), recorder_->hooks(), self_, chain_.certificate()};
-    auto statements = make_statements({window_begin_, since_ns_, last_, until, recorder_->rung(),
-                                       events_.all(), introduce ? &introduction : nullptr},
+    auto statements = make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
+                                       introduce ? &introduction : nullptr},
                                       [this](uint64_t id) { return workloads_->name(id); });
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
     if (introduce) {

@@ -47,7 +47,8 @@ private:
     void act_on(const wire_edge &edge);
     void plan_scan();
     Result<bool> cut();
-    Status attest(const Snapshot &until);
+    Status attest_pause();
+    Status attest(const Snapshot &until, pb::Rung rung);
     pb::Baseline baseline_of(const Snapshot &snapshot) const;
 
     const Config &config_;

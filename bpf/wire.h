@@ -90,6 +90,8 @@ struct wire_state {
     __u64 since_wall_ns;   /* the same moment on CLOCK_REALTIME */
     __u32 generation;      /* only programs loaded with this number count */
     __u32 follows_release; /* 1: the rung sees final releases, so a file in no table is not over */
+    __u32 rung;            /* of the attached programs, as in statement.proto */
+    __u32 zero;
     /* Written by the programs. */
     __u64 holder_count; /* entries in holders: tells whether a scan is worth its while */
     __u64 leaving;      /* entries in leaving */
@@ -124,6 +126,6 @@ WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
 WIRE_ASSERT(sizeof(struct wire_holder) == 24, "wire_holder");
 WIRE_ASSERT(sizeof(struct wire_file) == 32, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
-WIRE_ASSERT(sizeof(struct wire_state) == 56, "wire_state");
+WIRE_ASSERT(sizeof(struct wire_state) == 64, "wire_state");
 
 #endif

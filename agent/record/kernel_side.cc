@@ -53,7 +53,10 @@ std::string tag_of(int program) {
 }
 
 std::string sentence(pb::Rung rung, const Error &error) {
-    return "rung " + rung_name(rung) + ": " + error.message;
+    return "rung " + rung_name(rung) + ": " + error.message +
+           (rung == pb::RUNG_SCANNED
+                ? ""
+                : " (hooks = \"auto\" takes the best that this kernel offers)");
 }
 
 // An object loads as a whole or not at all: which program was it?
@@ -145,6 +148,7 @@ Status KernelSide::adopt_maps(const std::string &set) {
         return pins_->remove(set);
     }
     TALLY_TRY(map_state());
+    adopted_rung_ = static_cast<pb::Rung>(state_->rung);
     adopted_ = true;
     return ok();
 }
@@ -317,6 +321,7 @@ void KernelSide::turn_over(pb::Rung rung) {
         state_->since_wall_ns = start.wall_ns;
     }
     state_->follows_release = follows_release(rung) ? 1 : 0;
+    state_->rung = static_cast<uint32_t>(rung);
     __atomic_add_fetch(&state_->generation, 1, __ATOMIC_SEQ_CST);
 }
 

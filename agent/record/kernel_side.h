@@ -47,6 +47,8 @@ public:
 
     // The maps were there already, with what they counted since state().since_ns.
     bool adopted() const { return adopted_; }
+    // On which rung they did so until now.
+    pb::Rung adopted_rung() const { return adopted_rung_; }
     // The usage map of an agent whose maps could not be adopted. Its hooks go on counting into it
     // until forget_inherited(). Null: there is none.
     const Fd *inherited_usage() const { return inherited_.get() >= 0 ? &inherited_ : nullptr; }
@@ -82,6 +84,7 @@ private:
     std::vector<HookState> hook_states_;
     std::unique_ptr<wire_state, Unmap> state_;
     bool adopted_ = false;
+    pb::Rung adopted_rung_ = pb::RUNG_UNSPECIFIED;
     Fd inherited_; // its usage map
     Fd inherited_devices_;
 };

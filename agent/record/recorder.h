@@ -34,6 +34,7 @@ public:
     Instant started() const;
     // Whether recording went on since before this agent started.
     bool adopted() const { return kernel_.adopted(); }
+    pb::Rung adopted_rung() const { return kernel_.adopted_rung(); }
     // Where the statements so far end: the totals of the next snapshot are settled against it.
     void resume(const Snapshot &attested);
 

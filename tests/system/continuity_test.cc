@@ -104,6 +104,10 @@ TEST_F(Continuity, HooksAreReplacedOverTheSameMaps) {
     EXPECT_FALSE(only_set(lab_.pins(), "hooks-traced-traced-").empty());
     sleep_ms(1500);
     end("found");
+    // Each window says on which rung it was recorded; none is half and half.
+    Outcome report = lab_.tally({"report", lab_.log()});
+    EXPECT_NE(report.output.find("recorded on rung scanned"), std::string::npos) << report.output;
+    EXPECT_NE(report.output.find("recorded on rung traced"), std::string::npos) << report.output;
 }
 
 TEST_F(Continuity, OtherCapacitiesTakeTheTotalsOver) {
