@@ -129,7 +129,12 @@ SYSTEM_TESTS := $(B)/tests/system
 $(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc tests/system/*/*.cc)) $(AUDIT)
 $(B)/tests/system: LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libbpf)
 
-$(UNIT_TESTS) $(SYSTEM_TESTS) $(SEAM_TOOLS):
+# Runs in the guests of tests/vm/boot.
+VM_TESTS := $(B)/tests/vm
+$(B)/tests/vm: $(call objects,$(wildcard tests/vm/*.cc) tests/system/lab.cc tests/system/passing.cc tests/unit/support/main.cc) $(BASE) $(ATTEST_CENTRAL)
+$(B)/tests/vm: LIBS = $(CENTRAL_LIBS)
+
+$(UNIT_TESTS) $(SYSTEM_TESTS) $(VM_TESTS) $(SEAM_TOOLS):
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 

@@ -1,0 +1,178 @@
+// Accelerators passed through to guests: real VFIO, real QEMU, in libvirt's cgroups.
+#include "tests/system/passing.h"
+#include "tests/vm/fleet.h"
+#include "tests/vm/passthrough.h"
+
+#include <csignal>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace tally {
+namespace {
+
+class Passthrough : public Recording {
+protected:
+    static void SetUpTestSuite() {
+        load_vfio();
+        for (const std::string &address : spare_functions())
+            functions_.push_back(std::make_unique<PassedThrough>(address));
+        ASSERT_EQ(functions_.size(), 2U) << "boot with --vfio";
+    }
+    static void TearDownTestSuite() {
+        Recording::TearDownTestSuite();
+        functions_.clear();
+    }
+    static const PassedThrough &first() { return *functions_.at(0); }
+    static const PassedThrough &second() { return *functions_.at(1); }
+
+    // A process that uses a function as QEMU does, for so long; its deed says when it has it.
+    static TenantProcess start_user(const ServiceCgroup &scope, const PassedThrough &function,
+                                    unsigned milliseconds) {
+        return {scope.directory(), [&function, milliseconds](Deed &deed) {
+                    VfioFiles files = open_vfio(function.group());
+                    deed.begin_ns = boottime_ns();
+                    use_vfio(files, function.address());
+                    deed.opens = 1;
+                    sleep_ms(milliseconds);
+                    deed.end_ns = boottime_ns();
+                }};
+    }
+    // A guest of its own kind, emulated: its firmware runs with the function on its bus.
+    static TenantProcess start_qemu(const ServiceCgroup &scope, const PassedThrough &function) {
+        return {scope.directory(), [&](Deed &) {
+                    std::string device = "vfio-pci,host=" + function.address();
+                    execlp("qemu-system-x86_64", "qemu-system-x86_64", "-accel", "tcg", "-m", "96M",
+                           "-display", "none", "-nodefaults", "-device", device.c_str(), nullptr);
+                }};
+    }
+
+private:
+    static inline std::vector<std::unique_ptr<PassedThrough>> functions_;
+};
+
+TEST_P(Passthrough, TwoGuestsHoldTheirFunctions) {
+    ServiceCgroup first_scope(machine_scope(1, "first"));
+    ServiceCgroup second_scope(machine_scope(2, "second"));
+    TenantProcess first_guest = start_qemu(first_scope, first());
+    uint64_t first_begin = first_seen_with(first_guest.pid(), first().group());
+    ASSERT_NE(first_begin, 0U);
+    TenantProcess second_guest = start_qemu(second_scope, second());
+    uint64_t second_begin = first_seen_with(second_guest.pid(), second().group());
+    ASSERT_NE(second_begin, 0U);
+    ASSERT_NE(first_seen_with(second_guest.pid(), "anon_inode:[vfio-device]"), 0U);
+    sleep_ms(1500);
+
+    // The last file is released somewhere in its death, which resets the function.
+    uint64_t first_killed = boottime_ns();
+    first_guest.kill_now();
+    uint64_t first_gone = boottime_ns();
+    sleep_ms(700);
+    uint64_t second_killed = boottime_ns();
+    second_guest.kill_now();
+    uint64_t second_gone = boottime_ns();
+
+    read_report();
+    expect_held("first", first().name_in_report(), first_killed - first_begin,
+                first_gone - first_begin);
+    expect_held("second", second().name_in_report(), second_killed - second_begin,
+                second_gone - second_begin);
+    expect_opens("first", 1);
+    expect_opens("second", 1);
+}
+
+// libvirt opens what its guests may not, and passes it.
+TEST_P(Passthrough, APassedGroupIsItsReceivers) {
+    ServiceCgroup service("/system.slice/libvirtd.service");
+    ServiceCgroup scope(machine_scope(3, "receiver"));
+    int sockets[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    char byte = 'x';
+    TenantProcess receiver(scope.directory(), [&](Deed &deed) {
+        VfioFiles files;
+        files.group.reset(receive_fd(sockets[1], &byte, 1));
+        deed.begin_ns = boottime_ns();
+        files.container.reset(receive_fd(sockets[1], &byte, 1));
+        use_vfio(files, first().address());
+        sleep_ms(2000);
+        deed.end_ns = boottime_ns();
+    });
+    TenantProcess manager(service.directory(), [&](Deed &deed) {
+        VfioFiles files = open_vfio(first().group());
+        deed.begin_ns = boottime_ns();
+        sleep_ms(1700);
+        if (send_fd(sockets[0], files.group.get(), &byte, 1) &&
+            send_fd(sockets[0], files.container.get(), &byte, 1))
+            deed.end_ns = boottime_ns();
+    });
+    manager.join();
+    receiver.join();
+    close(sockets[0]);
+    close(sockets[1]);
+    ASSERT_NE(receiver.deed().end_ns, 0U);
+    read_report();
+    expect_held("receiver", first().name_in_report(), receiver.deed());
+    expect_opens("receiver", 0);
+    expect_held("manager", first().name_in_report(), manager.deed());
+    expect_opens("manager", 1);
+}
+
+// The device's own file, which is no device node's, keeps the group open (vfio_group_use_container
+// takes a reference to the group's file). No descriptor table shows that.
+TEST_P(Passthrough, TheDeviceFileAloneHolds) {
+    if (!sees_releases())
+        GTEST_SKIP() << "a scan does not see it: the group is in no descriptor table";
+    ServiceCgroup scope(machine_scope(4, "keeper"));
+    TenantProcess keeper(scope.directory(), [&](Deed &deed) {
+        VfioFiles files = open_vfio(second().group());
+        deed.begin_ns = boottime_ns();
+        use_vfio(files, second().address());
+        files.group.reset();
+        files.container.reset();
+        sleep_ms(2500);
+        deed.end_ns = boottime_ns();
+    });
+    keeper.join();
+    ASSERT_NE(keeper.deed().end_ns, 0U);
+    read_report();
+    expect_held("keeper", second().name_in_report(), keeper.deed());
+}
+
+TEST_P(Passthrough, AResetEndsNoHold) {
+    ServiceCgroup scope(machine_scope(5, "reset"));
+    TenantProcess user = start_user(scope, second(), 2000);
+    ASSERT_TRUE(until([&] { return user.deed().opens == 1; }));
+    sleep_ms(800);
+    second().poke("reset");
+    ASSERT_EQ(user.deed().end_ns, 0U) << "the reset took longer than the hold";
+    user.join();
+    read_report();
+    expect_held("reset", second().name_in_report(), user.deed());
+    expect_opens("reset", 1);
+}
+
+// A function is taken off the bus under its holder: the kernel waits for the holder to let go.
+TEST_P(Passthrough, ARemovedFunctionReturnsUnderItsOwnName) {
+    ServiceCgroup scope(machine_scope(6, "removed"));
+    TenantProcess user = start_user(scope, first(), 2000);
+    ASSERT_TRUE(until([&] { return user.deed().opens == 1; }));
+    first().poke("remove");
+    EXPECT_NE(user.deed().end_ns, 0U) << "removed while it was held";
+    user.join();
+    EXPECT_EQ(spare_functions().size(), 1U);
+
+    write_attribute("/sys/bus/pci/rescan", "1");
+    first().bind();
+    let_the_agent_look_for_devices();
+    ServiceCgroup next_scope(machine_scope(7, "returned"));
+    TenantProcess next = start_user(next_scope, first(), 2000);
+    next.join();
+    read_report();
+    expect_held("removed", first().name_in_report(), user.deed());
+    expect_held("returned", first().name_in_report(), next.deed());
+}
+
+INSTANTIATE_TEST_SUITE_P(Rungs, Passthrough, testing::ValuesIn(rungs()),
+                         [](const auto &info) { return info.param; });
+
+} // namespace
+} // namespace tally
