@@ -147,6 +147,13 @@ test-conservation: $(SYSTEM_TESTS) $(PROGRAMS) ## A minute's storm of tenants pe
 test: $(UNIT_TESTS) $(SEAM_TOOLS) $(SYSTEM_TESTS) $(PROGRAMS) ## Everything that .ci/run checks but the demo
 	BUILD=$(B) tests/run $(UNIT_TESTS) $(wildcard tests/check/*) $(SYSTEM_TESTS)
 
+# Tamper judges an audit, which no kernel changes, for two minutes.
+VM_KERNELS ?= 6.1 6.12
+VM_FILTER ?= -Tamper.*
+test-vm: $(SYSTEM_TESTS) $(VM_TESTS) $(PROGRAMS) ## The same under other kernels in QEMU, and VFIO with real guests; needs root
+	config/install-packages config/packages-vm.txt
+	GTEST_FILTER='$(VM_FILTER)' tests/vm/all "$(VM_KERNELS)" $(SYSTEM_TESTS) $(VM_TESTS)
+
 $(B)/tests/open_close: $(B)/obj/tests/bench/open_close.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^
@@ -183,7 +190,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system test-conservation bench demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation test-vm bench demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)
