@@ -20,19 +20,18 @@ std::string guest_rule(const std::string &guest) {
 } // namespace
 
 void Recording::SetUp() {
-    if (lab_ != nullptr && rung_ == GetParam())
-        return;
-    TearDownTestSuite();
-    rung_ = GetParam();
-    lab_ = std::make_unique<Lab>();
-    std::string rules = kTenants;
-    for (const char *guest :
-         {"first", "second", "receiver", "keeper", "reset", "removed", "returned", "rendering"})
-        rules += guest_rule(guest);
-    lab_->write("tenants.d/lab.toml", rules);
-    lab_->start_collector();
-    lab_->start_agent({"--hooks=" + rung_});
-    ASSERT_TRUE(lab_->agent().says("connected")) << lab_->agent().output();
+    if (lab_ == nullptr) {
+        lab_ = std::make_unique<Lab>();
+        std::string rules = kTenants;
+        for (const char *guest :
+             {"first", "second", "receiver", "keeper", "reset", "removed", "returned", "rendering"})
+            rules += guest_rule(guest);
+        lab_->write("tenants.d/lab.toml", rules);
+        lab_->start_collector();
+        lab_->start_agent({"--hooks=" + GetParam()});
+        connected_ = lab_->agent().says("connected");
+    }
+    ASSERT_TRUE(connected_) << lab_->agent().output();
 }
 
 void Recording::TearDownTestSuite() {

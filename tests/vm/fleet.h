@@ -1,4 +1,4 @@
-// One collector and one agent per rung, which the tests of a suite share, and what they attested.
+// One collector and one agent, which the tests of a suite share, and what they attested.
 #pragma once
 
 #include "tests/system/lab.h"
@@ -10,11 +10,17 @@
 
 namespace tally {
 
+// Nothing, unless this rung is to be tested.
+inline auto on_rung(const char *rung) {
+    std::vector<std::string> wanted = rungs();
+    std::erase_if(wanted, [&](const std::string &name) { return name != rung; });
+    return testing::ValuesIn(wanted);
+}
+
 // Guests are tenants by their machine scope, services by their unit.
 class Recording : public testing::TestWithParam<std::string> {
 protected:
-    // Starts the lab on this rung when the first of its tests needs it.
-    void SetUp() override;
+    void SetUp() override; // starts the lab when the suite's first test needs it
     static void TearDownTestSuite();
 
     // Whether the agent says that it runs on this rung.
@@ -40,7 +46,7 @@ protected:
 
 private:
     static inline std::unique_ptr<Lab> lab_;
-    static inline std::string rung_;
+    static inline bool connected_ = false;
     static inline std::map<std::string, std::map<std::string, std::string>> rows_;
 };
 

@@ -1,16 +1,18 @@
-// Accelerators passed through to guests: real VFIO, real QEMU, in libvirt's cgroups.
+// Accelerators as hosts really give them to tenants: VFIO and QEMU in libvirt's cgroups, a function
+// reset and taken away under its holder, a render node that comes after the agent.
 #include "tests/system/passing.h"
 #include "tests/vm/fleet.h"
 #include "tests/vm/passthrough.h"
 
-#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace tally {
 namespace {
 
-class Passthrough : public Recording {
+class Accelerators : public Recording {
 protected:
     static void SetUpTestSuite() {
         load_vfio();
@@ -50,7 +52,7 @@ private:
     static inline std::vector<std::unique_ptr<PassedThrough>> functions_;
 };
 
-TEST_P(Passthrough, TwoGuestsHoldTheirFunctions) {
+TEST_P(Accelerators, TwoGuestsHoldTheirFunctions) {
     ServiceCgroup first_scope(machine_scope(1, "first"));
     ServiceCgroup second_scope(machine_scope(2, "second"));
     TenantProcess first_guest = start_qemu(first_scope, first());
@@ -81,7 +83,7 @@ TEST_P(Passthrough, TwoGuestsHoldTheirFunctions) {
 }
 
 // libvirt opens what its guests may not, and passes it.
-TEST_P(Passthrough, APassedGroupIsItsReceivers) {
+TEST_P(Accelerators, APassedGroupIsItsReceivers) {
     ServiceCgroup service("/system.slice/libvirtd.service");
     ServiceCgroup scope(machine_scope(3, "receiver"));
     int sockets[2];
@@ -118,7 +120,7 @@ TEST_P(Passthrough, APassedGroupIsItsReceivers) {
 
 // The device's own file, which is no device node's, keeps the group open (vfio_group_use_container
 // takes a reference to the group's file). No descriptor table shows that.
-TEST_P(Passthrough, TheDeviceFileAloneHolds) {
+TEST_P(Accelerators, TheDeviceFileAloneHolds) {
     if (!sees_releases())
         GTEST_SKIP() << "a scan does not see it: the group is in no descriptor table";
     ServiceCgroup scope(machine_scope(4, "keeper"));
@@ -137,7 +139,7 @@ TEST_P(Passthrough, TheDeviceFileAloneHolds) {
     expect_held("keeper", second().name_in_report(), keeper.deed());
 }
 
-TEST_P(Passthrough, AResetEndsNoHold) {
+TEST_P(Accelerators, AResetEndsNoHold) {
     ServiceCgroup scope(machine_scope(5, "reset"));
     TenantProcess user = start_user(scope, second(), 2000);
     ASSERT_TRUE(until([&] { return user.deed().opens == 1; }));
@@ -151,7 +153,7 @@ TEST_P(Passthrough, AResetEndsNoHold) {
 }
 
 // A function is taken off the bus under its holder: the kernel waits for the holder to let go.
-TEST_P(Passthrough, ARemovedFunctionReturnsUnderItsOwnName) {
+TEST_P(Accelerators, ARemovedFunctionReturnsUnderItsOwnName) {
     ServiceCgroup scope(machine_scope(6, "removed"));
     TenantProcess user = start_user(scope, first(), 2000);
     ASSERT_TRUE(until([&] { return user.deed().opens == 1; }));
@@ -171,8 +173,37 @@ TEST_P(Passthrough, ARemovedFunctionReturnsUnderItsOwnName) {
     expect_held("returned", first().name_in_report(), next.deed());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rungs, Passthrough, testing::ValuesIn(rungs()),
-                         [](const auto &info) { return info.param; });
+// vgem: a real DRM device without hardware (drivers/gpu/drm/vgem).
+TEST_P(Accelerators, ARenderNodeThatComesLaterIsRecorded) {
+    constexpr const char *kNode = "/dev/dri/renderD128";
+    ASSERT_FALSE(std::filesystem::exists(kNode));
+    Outcome loaded = run({"modprobe", "vgem"});
+    ASSERT_EQ(loaded.status, 0) << loaded.output;
+    ASSERT_TRUE(until([&] { return std::filesystem::exists(kNode); }));
+    let_the_agent_look_for_devices();
+    ServiceCgroup scope(machine_scope(8, "rendering"));
+    TenantProcess tenant(scope.directory(), [&](Deed &deed) {
+        int fd = open(kNode, O_RDWR);
+        if (fd < 0)
+            _exit(1);
+        deed.begin_ns = boottime_ns();
+        sleep_ms(2000);
+        deed.end_ns = boottime_ns();
+        close(fd);
+    });
+    tenant.join();
+    ASSERT_NE(tenant.deed().end_ns, 0U);
+    read_report();
+    expect_held("rendering", "drm:vgem", tenant.deed());
+    expect_opens("rendering", 1);
+    EXPECT_EQ(run({"modprobe", "-r", "vgem"}).status, 0);
+}
+
+// One suite per rung, so that each rung's agent starts once.
+INSTANTIATE_TEST_SUITE_P(Exact, Accelerators, on_rung("exact"));
+INSTANTIATE_TEST_SUITE_P(Kprobe, Accelerators, on_rung("kprobe"));
+INSTANTIATE_TEST_SUITE_P(Traced, Accelerators, on_rung("traced"));
+INSTANTIATE_TEST_SUITE_P(Scanned, Accelerators, on_rung("scanned"));
 
 } // namespace
 } // namespace tally
