@@ -93,10 +93,13 @@ private:
     Program agent_;
 };
 
-// What a tenant did, by its own clock.
+// What a tenant did, by its own clock. It may be stopped between a deed and its looking at the
+// clock: who cares looks on both sides.
 struct Deed {
-    uint64_t begin_ns = 0; // just after the first open
-    uint64_t end_ns = 0;   // just before the last release
+    uint64_t before_ns = 0; // just before the first open
+    uint64_t begin_ns = 0;  // just after it
+    uint64_t end_ns = 0;    // just before the last release
+    uint64_t after_ns = 0;  // just after it
     uint64_t opens = 0;
     int fd = -1; // of the last open
 };

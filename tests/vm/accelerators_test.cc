@@ -31,12 +31,16 @@ protected:
     static TenantProcess start_user(const ServiceCgroup &scope, const PassedThrough &function,
                                     unsigned milliseconds) {
         return {scope.directory(), [&function, milliseconds](Deed &deed) {
-                    VfioFiles files = open_vfio(function.group());
-                    deed.begin_ns = boottime_ns();
-                    use_vfio(files, function.address());
-                    deed.opens = 1;
-                    sleep_ms(milliseconds);
-                    deed.end_ns = boottime_ns();
+                    deed.before_ns = boottime_ns();
+                    {
+                        VfioFiles files = open_vfio(function.group());
+                        deed.begin_ns = boottime_ns();
+                        use_vfio(files, function.address());
+                        deed.opens = 1;
+                        sleep_ms(milliseconds);
+                        deed.end_ns = boottime_ns();
+                    }
+                    deed.after_ns = boottime_ns();
                 }};
     }
     // A guest of its own kind, emulated: its firmware runs with the function on its bus.
@@ -47,6 +51,12 @@ protected:
                            "-display", "none", "-nodefaults", "-device", device.c_str(), nullptr);
                 }};
     }
+    // The last file is released somewhere in its death, which resets the function.
+    static Span kill_guest(TenantProcess &guest, const Sighting &open) {
+        uint64_t killed = boottime_ns();
+        guest.kill_now();
+        return {killed - open.seen_ns, boottime_ns() - open.not_yet_ns};
+    }
 
 private:
     static inline std::vector<std::unique_ptr<PassedThrough>> functions_;
@@ -56,28 +66,21 @@ TEST_P(Accelerators, TwoGuestsHoldTheirFunctions) {
     ServiceCgroup first_scope(machine_scope(1, "first"));
     ServiceCgroup second_scope(machine_scope(2, "second"));
     TenantProcess first_guest = start_qemu(first_scope, first());
-    uint64_t first_begin = first_seen_with(first_guest.pid(), first().group());
-    ASSERT_NE(first_begin, 0U);
+    Sighting first_open = first_seen_with(first_guest.pid(), first().group());
+    ASSERT_NE(first_open.seen_ns, 0U);
     TenantProcess second_guest = start_qemu(second_scope, second());
-    uint64_t second_begin = first_seen_with(second_guest.pid(), second().group());
-    ASSERT_NE(second_begin, 0U);
-    ASSERT_NE(first_seen_with(second_guest.pid(), "anon_inode:[vfio-device]"), 0U);
+    Sighting second_open = first_seen_with(second_guest.pid(), second().group());
+    ASSERT_NE(second_open.seen_ns, 0U);
+    ASSERT_NE(first_seen_with(second_guest.pid(), "anon_inode:[vfio-device]").seen_ns, 0U);
     sleep_ms(1500);
 
-    // The last file is released somewhere in its death, which resets the function.
-    uint64_t first_killed = boottime_ns();
-    first_guest.kill_now();
-    uint64_t first_gone = boottime_ns();
+    Span first_span = kill_guest(first_guest, first_open);
     sleep_ms(700);
-    uint64_t second_killed = boottime_ns();
-    second_guest.kill_now();
-    uint64_t second_gone = boottime_ns();
+    Span second_span = kill_guest(second_guest, second_open);
 
     read_report();
-    expect_held("first", first().name_in_report(), first_killed - first_begin,
-                first_gone - first_begin);
-    expect_held("second", second().name_in_report(), second_killed - second_begin,
-                second_gone - second_begin);
+    expect_held("first", first().name_in_report(), first_span);
+    expect_held("second", second().name_in_report(), second_span);
     expect_opens("first", 1);
     expect_opens("second", 1);
 }
@@ -90,31 +93,39 @@ TEST_P(Accelerators, APassedGroupIsItsReceivers) {
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
     char byte = 'x';
     TenantProcess receiver(scope.directory(), [&](Deed &deed) {
-        VfioFiles files;
-        files.group.reset(receive_fd(sockets[1], &byte, 1));
-        deed.begin_ns = boottime_ns();
-        files.container.reset(receive_fd(sockets[1], &byte, 1));
-        use_vfio(files, first().address());
-        sleep_ms(2000);
-        deed.end_ns = boottime_ns();
+        {
+            VfioFiles files;
+            files.group.reset(receive_fd(sockets[1], &byte, 1));
+            deed.begin_ns = boottime_ns();
+            files.container.reset(receive_fd(sockets[1], &byte, 1));
+            use_vfio(files, first().address());
+            sleep_ms(2000);
+            deed.end_ns = boottime_ns();
+        }
+        deed.after_ns = boottime_ns();
     });
     TenantProcess manager(service.directory(), [&](Deed &deed) {
-        VfioFiles files = open_vfio(first().group());
-        deed.begin_ns = boottime_ns();
-        sleep_ms(1700);
-        if (send_fd(sockets[0], files.group.get(), &byte, 1) &&
-            send_fd(sockets[0], files.container.get(), &byte, 1))
+        deed.before_ns = boottime_ns();
+        {
+            VfioFiles files = open_vfio(first().group());
+            deed.begin_ns = boottime_ns();
+            sleep_ms(1700);
             deed.end_ns = boottime_ns();
+            send_fd(sockets[0], files.group.get(), &byte, 1);
+            send_fd(sockets[0], files.container.get(), &byte, 1);
+        }
+        deed.after_ns = boottime_ns();
     });
     manager.join();
     receiver.join();
     close(sockets[0]);
     close(sockets[1]);
-    ASSERT_NE(receiver.deed().end_ns, 0U);
+    ASSERT_NE(receiver.deed().after_ns, 0U);
+    receiver.deed().before_ns = manager.deed().end_ns; // nothing is received before it is sent
     read_report();
-    expect_held("receiver", first().name_in_report(), receiver.deed());
+    expect_held("receiver", first().name_in_report(), span(receiver.deed()));
     expect_opens("receiver", 0);
-    expect_held("manager", first().name_in_report(), manager.deed());
+    expect_held("manager", first().name_in_report(), span(manager.deed()));
     expect_opens("manager", 1);
 }
 
@@ -125,18 +136,22 @@ TEST_P(Accelerators, TheDeviceFileAloneHolds) {
         GTEST_SKIP() << "a scan does not see it: the group is in no descriptor table";
     ServiceCgroup scope(machine_scope(4, "keeper"));
     TenantProcess keeper(scope.directory(), [&](Deed &deed) {
-        VfioFiles files = open_vfio(second().group());
-        deed.begin_ns = boottime_ns();
-        use_vfio(files, second().address());
-        files.group.reset();
-        files.container.reset();
-        sleep_ms(2500);
-        deed.end_ns = boottime_ns();
+        deed.before_ns = boottime_ns();
+        {
+            VfioFiles files = open_vfio(second().group());
+            deed.begin_ns = boottime_ns();
+            use_vfio(files, second().address());
+            files.group.reset();
+            files.container.reset();
+            sleep_ms(2500);
+            deed.end_ns = boottime_ns();
+        }
+        deed.after_ns = boottime_ns();
     });
     keeper.join();
-    ASSERT_NE(keeper.deed().end_ns, 0U);
+    ASSERT_NE(keeper.deed().after_ns, 0U);
     read_report();
-    expect_held("keeper", second().name_in_report(), keeper.deed());
+    expect_held("keeper", second().name_in_report(), span(keeper.deed()));
 }
 
 TEST_P(Accelerators, AResetEndsNoHold) {
@@ -148,7 +163,7 @@ TEST_P(Accelerators, AResetEndsNoHold) {
     ASSERT_EQ(user.deed().end_ns, 0U) << "the reset took longer than the hold";
     user.join();
     read_report();
-    expect_held("reset", second().name_in_report(), user.deed());
+    expect_held("reset", second().name_in_report(), span(user.deed()));
     expect_opens("reset", 1);
 }
 
@@ -169,8 +184,8 @@ TEST_P(Accelerators, ARemovedFunctionReturnsUnderItsOwnName) {
     TenantProcess next = start_user(next_scope, first(), 2000);
     next.join();
     read_report();
-    expect_held("removed", first().name_in_report(), user.deed());
-    expect_held("returned", first().name_in_report(), next.deed());
+    expect_held("removed", first().name_in_report(), span(user.deed()));
+    expect_held("returned", first().name_in_report(), span(next.deed()));
 }
 
 // vgem: a real DRM device without hardware (drivers/gpu/drm/vgem).
@@ -183,6 +198,7 @@ TEST_P(Accelerators, ARenderNodeThatComesLaterIsRecorded) {
     let_the_agent_look_for_devices();
     ServiceCgroup scope(machine_scope(8, "rendering"));
     TenantProcess tenant(scope.directory(), [&](Deed &deed) {
+        deed.before_ns = boottime_ns();
         int fd = open(kNode, O_RDWR);
         if (fd < 0)
             _exit(1);
@@ -190,11 +206,12 @@ TEST_P(Accelerators, ARenderNodeThatComesLaterIsRecorded) {
         sleep_ms(2000);
         deed.end_ns = boottime_ns();
         close(fd);
+        deed.after_ns = boottime_ns();
     });
     tenant.join();
-    ASSERT_NE(tenant.deed().end_ns, 0U);
+    ASSERT_NE(tenant.deed().after_ns, 0U);
     read_report();
-    expect_held("rendering", "drm:vgem", tenant.deed());
+    expect_held("rendering", "drm:vgem", span(tenant.deed()));
     expect_opens("rendering", 1);
     EXPECT_EQ(run({"modprobe", "-r", "vgem"}).status, 0);
 }

@@ -54,14 +54,13 @@ void Recording::read_report() {
     rows_ = lab_->report();
 }
 
-void Recording::expect_held(const std::string &tenant, const std::string &device, uint64_t least_ns,
-                            uint64_t most_ns) {
+void Recording::expect_held(const std::string &tenant, const std::string &device, Span span) {
     ASSERT_TRUE(rows_.contains(tenant)) << "no row for " << tenant << "\n"
                                         << lab_->agent().output();
     EXPECT_EQ(rows_.at(tenant).at("device"), device);
     double held = std::stod(rows_.at(tenant).at("held_seconds"));
-    double least = static_cast<double>(least_ns) / 1e9;
-    double most = static_cast<double>(most_ns) / 1e9;
+    double least = static_cast<double>(span.least_ns) / 1e9;
+    double most = static_cast<double>(span.most_ns) / 1e9;
     std::printf("%s: held %.3f s to %.3f s, attested %.3f s\n", tenant.c_str(), least, most, held);
     EXPECT_GE(held, least - tolerance());
     EXPECT_LE(held, most + tolerance());

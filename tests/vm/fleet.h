@@ -26,20 +26,22 @@ protected:
     // Whether the agent says that it runs on this rung.
     static bool runs_on(const std::string &rung);
     static bool sees_releases() { return runs_on("exact") || runs_on("kprobe"); }
-    // Seconds by which an edge may be late: we are emulated; or a scan, and a little.
-    static double tolerance() { return sees_releases() ? 0.05 : 1.3; }
+    // Seconds by which an edge may be late: what the report rounds away; or a scan, and a little.
+    static double tolerance() { return sees_releases() ? 0.002 : 1.3; }
     // Long enough that a device which came is watched: the agent looks once a window.
     static void let_the_agent_look_for_devices() { sleep_ms(1300); }
 
     // Waits until what tenants did up to now is attested, and reads the report.
     static void read_report();
-    // The tenant's hold of `device` lasted at least so long and at most so long, but for the
-    // tolerance. After read_report().
-    static void expect_held(const std::string &tenant, const std::string &device, uint64_t least_ns,
-                            uint64_t most_ns);
-    static void expect_held(const std::string &tenant, const std::string &device,
-                            const Deed &deed) {
-        expect_held(tenant, device, deed.end_ns - deed.begin_ns, deed.end_ns - deed.begin_ns);
+    // The tenant held `device` at least and at most so long, but for the tolerance. After
+    // read_report().
+    struct Span {
+        uint64_t least_ns;
+        uint64_t most_ns;
+    };
+    static void expect_held(const std::string &tenant, const std::string &device, Span span);
+    static Span span(const Deed &deed) {
+        return {deed.end_ns - deed.begin_ns, deed.after_ns - deed.before_ns};
     }
     // How often it opened the device; the rungs that only scan do not know.
     static void expect_opens(const std::string &tenant, uint64_t opens);

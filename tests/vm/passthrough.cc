@@ -142,18 +142,21 @@ void use_vfio(VfioFiles &files, const std::string &address) {
         give_up(address + ": get the device's file");
 }
 
-uint64_t first_seen_with(pid_t pid, const std::string &name) {
-    uint64_t seen = 0;
+Sighting first_seen_with(pid_t pid, const std::string &name) {
+    Sighting sighting;
     until([&] {
+        uint64_t looked_ns = boottime_ns();
         std::error_code none;
         fs::directory_iterator fds("/proc/" + std::to_string(pid) + "/fd", none);
         for (; !none && fds != fs::directory_iterator(); fds.increment(none)) {
             if (fs::read_symlink(fds->path(), none) == name)
-                seen = boottime_ns();
+                sighting.seen_ns = boottime_ns();
         }
-        return seen != 0;
+        if (sighting.seen_ns == 0)
+            sighting.not_yet_ns = looked_ns;
+        return sighting.seen_ns != 0;
     });
-    return seen;
+    return sighting;
 }
 
 } // namespace tally

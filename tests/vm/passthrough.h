@@ -69,7 +69,11 @@ VfioFiles open_vfio(const std::string &group);
 // Group into container, IOMMU, memory, device: hw/vfio/common.c, vfio_connect_container().
 void use_vfio(VfioFiles &files, const std::string &address);
 
-// When the process was first seen with a file whose /proc/PID/fd link is `name`; 0 if never.
-uint64_t first_seen_with(pid_t pid, const std::string &name);
+// When a process got a file whose /proc/PID/fd link is `name`: between two looks.
+struct Sighting {
+    uint64_t not_yet_ns = 0;
+    uint64_t seen_ns = 0; // 0: never
+};
+Sighting first_seen_with(pid_t pid, const std::string &name);
 
 } // namespace tally
