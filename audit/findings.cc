@@ -15,6 +15,7 @@ constexpr uint64_t kClockTolerance = kSecond; // a clock that is slewed runs slo
 
 constexpr const char *kLoss = "loss";
 constexpr const char *kUnattributed = "unattributed";
+constexpr const char *kEvent = "event";
 
 // Part of a daemon's life; nothing for an auditor to look at.
 bool is_routine(pb::Event::Kind kind) {
@@ -40,19 +41,20 @@ void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
     add_unattributed(entry);
     for (const pb::Event &event : entry.statement().events()) {
         if (!is_routine(event.kind()))
-            add(entry, "event", event_name(event.kind()) + ": " + printable(event.detail()));
+            repeated(entry, kEvent, event_name(event.kind()) + ": " + event.detail());
     }
 }
 
 std::vector<Finding> Findings::all() const {
-    std::vector<Finding> all = single_;
-    for (const auto &[key, found] : repeated_) {
-        Finding finding = found.first;
-        std::string amount = finding.kind == kLoss
-                                 ? std::to_string(found.amount) + " lost: " + finding.text
-                                 : finding.text + " for " + duration(found.amount);
-        finding.text = amount + ", in " + count_of(found.statements, "statement");
-        all.push_back(std::move(finding));
+    std::vector<Finding> all = found_;
+    for (const auto &[key, repeated] : repeated_) {
+        Finding &finding = all[repeated.position];
+        if (finding.kind == kLoss)
+            finding.text = std::to_string(repeated.amount) + " lost: " + finding.text;
+        else if (finding.kind == kUnattributed)
+            finding.text += " for " + duration(repeated.amount);
+        if (finding.kind != kEvent || repeated.statements > 1)
+            finding.text += ", in " + count_of(repeated.statements, "statement");
     }
     std::stable_sort(all.begin(), all.end(),
                      [](const Finding &a, const Finding &b) { return a.index < b.index; });
@@ -61,7 +63,7 @@ std::vector<Finding> Findings::all() const {
 
 void Findings::add(const Entry &entry, const char *kind, std::string text) {
     const pb::Statement &statement = entry.statement();
-    single_.push_back({entry.index, statement.host(), statement.sequence(), kind, std::move(text)});
+    found_.push_back({entry.index, statement.host(), statement.sequence(), kind, std::move(text)});
 }
 
 void Findings::add_clock(const Entry &entry) {
@@ -106,9 +108,10 @@ Findings::Repeated &Findings::repeated(const Entry &entry, const char *kind,
                                        const std::string &subject) {
     const pb::Statement &statement = entry.statement();
     Repeated &found = repeated_[{statement.host(), kind, subject}];
-    if (found.statements == 0)
-        found.first = {entry.index, statement.host(), statement.sequence(), kind,
-                       printable(subject, 1024)};
+    if (found.statements == 0) {
+        found.position = found_.size();
+        add(entry, kind, printable(subject, 1024));
+    }
     if (found.last_sequence != statement.sequence())
         found.statements++;
     found.last_sequence = statement.sequence();

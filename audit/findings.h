@@ -29,7 +29,7 @@ class Findings {
 public:
     // Takes a host's attestations in order; `gaps` is what coverage made of this one.
     void add(const Entry &entry, const std::vector<Gap> &gaps);
-    // In the log's order. Losses and unattributed use are one finding per host and subject.
+    // In the log's order. Losses, unattributed use and events are one finding per host and subject.
     std::vector<Finding> all() const;
 
 private:
@@ -38,14 +38,14 @@ private:
     void add_unattributed(const Entry &entry);
 
     struct Repeated {
-        Finding first;
+        size_t position = 0; // of the first, in found_
         uint64_t last_sequence = 0;
         uint64_t statements = 0;
         uint64_t amount = 0;
     };
     Repeated &repeated(const Entry &entry, const char *kind, const std::string &subject);
 
-    std::vector<Finding> single_;
+    std::vector<Finding> found_;
     std::map<std::tuple<std::string, std::string, std::string>, Repeated> repeated_;
     std::map<std::string, uint64_t> end_wall_ns_; // of each host's last window
 };

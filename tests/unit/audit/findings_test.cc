@@ -169,6 +169,18 @@ TEST_F(FindingsAudit, WhatTheAgentReportsIsFound) {
                                                  "event: receipt invalid: why\\x0a"}));
 }
 
+TEST_F(FindingsAudit, WhatGoesOnForManyWindowsIsOneFinding) {
+    for (int window = 0; window < 3; window++) {
+        say_changed(gpu1, [](pb::Statement &statement) {
+            pb::Event &event = *statement.add_events();
+            event.set_kind(pb::Event::KIND_AGENT_TRACED);
+            event.set_detail("by pid 7 (gdb)");
+        });
+    }
+    EXPECT_EQ(lines(),
+              std::vector<std::string>{"event: agent traced: by pid 7 (gdb), in 3 statements"});
+}
+
 TEST_F(FindingsAudit, AFindingNamesItsPlace) {
     say(gpu2, 2);
     say(gpu1);
