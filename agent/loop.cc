@@ -70,7 +70,7 @@ Status Loop::wait(uint64_t deadline_ns) {
     if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr) != 0)
         return errno_error("timerfd_settime");
     std::array<epoll_event, 8> ready = {};
-    int count = epoll_wait(epoll_.get(), ready.data(), ready.size(), -1);
+    int count = sleep(deadline_ns, ready);
     if (count < 0 && errno != EINTR)
         return errno_error("epoll_wait");
     for (int i = 0; i < count; i++) {
@@ -92,6 +92,19 @@ Status Loop::wait(uint64_t deadline_ns) {
         }
     }
     return ok();
+}
+
+int Loop::sleep(uint64_t deadline_ns, std::span<epoll_event> ready) {
+    uint64_t at = read_clock(CLOCK_BOOTTIME);
+    uint64_t length = deadline_ns > at ? deadline_ns - at : 0;
+    if (auto pause = pulse_.rests(read_clock(CLOCK_MONOTONIC), length))
+        told_(*pause);
+    int count = epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), -1);
+    int failure = errno;
+    if (auto pause = pulse_.wakes(read_clock(CLOCK_MONOTONIC)))
+        told_(*pause);
+    errno = failure;
+    return count;
 }
 
 } // namespace tally
