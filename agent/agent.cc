@@ -82,7 +82,12 @@ std::optional<Failure> Agent::start_recording() {
     if (!loop)
         return kernel(loop.error());
     loop_ = std::make_unique<Loop>(std::move(*loop));
-    windows_ = std::make_unique<Windows>(config_, log_, *chain_, events_, self_);
+    guard_ =
+        std::make_unique<Guard>(*loop_, [this](pb::Event::Kind kind, const std::string &detail) {
+            if (events_.note(kind, detail, now().boottime_ns))
+                log_.warning(event_line(kind, detail));
+        });
+    windows_ = std::make_unique<Windows>(config_, log_, *chain_, events_, *guard_, self_);
     if (auto started = windows_->start(boot_id_, std::move(tenants_)); !started)
         return kernel(started.error());
     if (auto watched =

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/config.h"
+#include "agent/guard/guard.h"
 #include "agent/loop.h"
 #include "agent/statement/chain.h"
 #include "agent/statement/events.h"
@@ -52,8 +53,9 @@ private:
     Tenants tenants_; // until recording starts
     Events events_;
     std::unique_ptr<Chain> chain_;
-    std::unique_ptr<Windows> windows_;
     std::unique_ptr<Loop> loop_;
+    std::unique_ptr<Guard> guard_;
+    std::unique_ptr<Windows> windows_;
     std::unique_ptr<Uplink> uplink_;
 };
 

@@ -45,8 +45,10 @@ Status Windows::take_up(const std::string &boot_id) {
 
     last_.at = window_begin_ = recorder_->started();
     since_ns_ = recorder_->started().boottime_ns;
-    if (same_boot)
+    if (same_boot) {
         window_begin_ = {head.end_boottime_ns, head.end_wall_ns};
+        guard_.resume(window_begin_);
+    }
     if (baseline)
         restore(*baseline);
     if (recorder_->adopted() && baseline) {
@@ -149,7 +151,9 @@ Status Windows::look_for_devices() {
             log_.warning(problem);
         device_problems_ = std::move(found.problems);
     }
-    if (!inventory_.update(found.devices))
+    bool changed = inventory_.update(found.devices);
+    guard_.looked(inventory_);
+    if (!changed)
         return ok();
     introduce_ = true;
     return recorder_->watch(inventory_.numbers());
@@ -157,6 +161,8 @@ Status Windows::look_for_devices() {
 
 Result<bool> Windows::turn() {
     uint64_t at = now().boottime_ns;
+    if (at >= guard_.look_due_ns())
+        TALLY_TRY(look_for_devices());
     if (at >= next_scan_ns_) {
         bool idle = recorder_->rung() != pb::RUNG_SCANNED && !recorder_->anything_held();
         if (!idle)
@@ -190,6 +196,7 @@ Status Windows::finish() {
 
 Result<bool> Windows::cut() {
     TALLY_TRY(look_for_devices());
+    guard_.inspect();
     // What ended without its last descriptor's being seen, and opens that no hook sees.
     if (recorder_->rung() != pb::RUNG_SCANNED)
         TALLY_TRY(recorder_->scan());
@@ -208,7 +215,9 @@ Result<bool> Windows::cut() {
 // Says what happened between last_ and `until`.
 Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     bool introduce = introduce_ || until.at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
-    Introduction introduction{inventory_.all(), recorder_->hooks(), self_, chain_.certificate()};
+    std::vector<HookState> hooks = recorder_->hooks();
+    hooks.insert(hooks.end(), guard_.hooks().begin(), guard_.hooks().end());
+    Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
     auto statements = make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
                                        introduce ? &introduction : nullptr},
                                       [this](uint64_t id) { return workloads_->name(id); });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/config.h"
+#include "agent/guard/guard.h"
 #include "agent/identity/workloads.h"
 #include "agent/record/recorder.h"
 #include "agent/statement/chain.h"
@@ -20,8 +21,10 @@ namespace tally {
 class Windows {
 public:
     // All must outlive this.
-    Windows(const Config &config, const Log &log, Chain &chain, Events &events, pb::Agent self)
-        : config_(config), log_(log), chain_(chain), events_(events), self_(std::move(self)) {}
+    Windows(const Config &config, const Log &log, Chain &chain, Events &events, Guard &guard,
+            pb::Agent self)
+        : config_(config), log_(log), chain_(chain), events_(events), guard_(guard),
+          self_(std::move(self)) {}
 
     // Starts or adopts the recording. An error is the kernel's.
     Status start(const std::string &boot_id, Tenants tenants);
@@ -32,15 +35,16 @@ public:
     void read_edges() { recorder_->read_edges(); }
 
     // CLOCK_BOOTTIME at which turn() has something to do.
-    uint64_t deadline_ns() const { return std::min(next_window_ns_, next_scan_ns_); }
-    // Scans if a scan is due, and cuts a window if one is. Whether one was cut.
+    uint64_t deadline_ns() const {
+        return std::min({next_window_ns_, next_scan_ns_, guard_.look_due_ns()});
+    }
+    // Looks, scans or cuts a window, if that is due. Whether a window was cut.
     Result<bool> turn();
     // The last window, whatever its length.
     Status finish();
-    // Now, because something says that devices came or went.
-    Status look_for_devices();
 
 private:
+    Status look_for_devices();
     Status take_up(const std::string &boot_id);
     Status attest_inherited(Recorder::HandOver totals);
     void restore(const pb::Baseline &baseline);
@@ -55,6 +59,7 @@ private:
     const Log &log_;
     Chain &chain_;
     Events &events_;
+    Guard &guard_;
     pb::Agent self_;
     std::unique_ptr<Workloads> workloads_;
     std::unique_ptr<Recorder> recorder_;

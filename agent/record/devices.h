@@ -67,6 +67,7 @@ public:
     bool update(const std::vector<Device> &present);
 
     const std::map<uint32_t, Device> &all() const { return by_index_; } // also those that left
+    const std::vector<uint32_t> &present() const { return present_; }
     // Device number (bpf/wire.h) -> index, for the devices present.
     std::map<uint32_t, uint32_t> numbers() const;
 
