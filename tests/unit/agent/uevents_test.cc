@@ -9,16 +9,20 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-// Captured on Linux 6.18: `echo add` into the uevent files of /dev/full and of a PCI function.
+// Captured on Linux 6.18: `echo add` into the uevent file of /dev/full.
 constexpr std::string_view kNode =
     "add@/devices/virtual/mem/full\0ACTION=add\0DEVPATH=/devices/virtual/mem/full\0"
     "SUBSYSTEM=mem\0SYNTH_UUID=0\0MAJOR=1\0MINOR=7\0DEVNAME=full\0DEVMODE=0666\0SEQNUM=820\0"sv;
+// On Linux 6.12, as a display function got its driver and lost it.
 constexpr std::string_view kPci =
-    "add@/devices/pci0000:00/0000:00:01.0\0ACTION=add\0"
-    "DEVPATH=/devices/pci0000:00/0000:00:01.0\0SUBSYSTEM=pci\0SYNTH_UUID=0\0"
-    "DRIVER=virtio-pci\0PCI_CLASS=FFFF00\0PCI_ID=1AF4:1045\0PCI_SUBSYS_ID=1AF4:1045\0"
-    "PCI_SLOT_NAME=0000:00:01.0\0"
-    "MODALIAS=pci:v00001AF4d00001045sv00001AF4sd00001045bcFFscFFi00\0SEQNUM=821\0"sv;
+    "bind@/devices/pci0000:00/0000:00:10.0\0ACTION=bind\0"
+    "DEVPATH=/devices/pci0000:00/0000:00:10.0\0SUBSYSTEM=pci\0DRIVER=bochs-drm\0PCI_CLASS=38000\0"
+    "PCI_ID=1234:1111\0PCI_SUBSYS_ID=1AF4:1100\0PCI_SLOT_NAME=0000:00:10.0\0"
+    "MODALIAS=pci:v00001234d00001111sv00001AF4sd00001100bc03sc80i00\0SEQNUM=766\0"sv;
+constexpr std::string_view kUnbind =
+    "unbind@/devices/pci0000:00/0000:00:10.0\0ACTION=unbind\0"
+    "DEVPATH=/devices/pci0000:00/0000:00:10.0\0SUBSYSTEM=pci\0PCI_CLASS=38000\0"
+    "PCI_ID=1234:1111\0PCI_SUBSYS_ID=1AF4:1100\0PCI_SLOT_NAME=0000:00:10.0\0SEQNUM=777\0"sv;
 
 std::string message(const std::vector<std::string> &parts) {
     std::string whole;
@@ -36,11 +40,17 @@ TEST(Uevent, CapturedMessagesAreUnderstood) {
                              .node = "full",
                              .synthetic = true}));
     EXPECT_TRUE(concerns_devices(*node));
-    auto pci = parse_uevent(kPci);
-    ASSERT_TRUE(pci);
-    EXPECT_EQ(pci->driver, "virtio-pci");
-    EXPECT_EQ(pci->pci_address, "0000:00:01.0");
-    EXPECT_TRUE(concerns_devices(*pci));
+    Uevent bind{.action = "bind",
+                .devpath = "/devices/pci0000:00/0000:00:10.0",
+                .subsystem = "pci",
+                .driver = "bochs-drm",
+                .pci_address = "0000:00:10.0"};
+    Uevent unbind = bind;
+    unbind.action = "unbind";
+    unbind.driver = "";
+    EXPECT_EQ(parse_uevent(kPci), bind);
+    EXPECT_EQ(parse_uevent(kUnbind), unbind);
+    EXPECT_TRUE(concerns_devices(bind));
 }
 
 TEST(Uevent, OnlyWhatMayChangeTheInventoryConcernsIt) {
