@@ -18,9 +18,18 @@ constexpr const char *kUnattributed = "unattributed";
 constexpr const char *kEvent = "event";
 
 // Part of a daemon's life; nothing for an auditor to look at.
-bool is_routine(pb::Event::Kind kind) {
-    return kind == pb::Event::KIND_AGENT_START || kind == pb::Event::KIND_AGENT_STOP ||
-           kind == pb::Event::KIND_HANDED_OVER;
+bool is_routine(const pb::Event &event) {
+    switch (event.kind()) {
+    case pb::Event::KIND_AGENT_START:
+    case pb::Event::KIND_AGENT_STOP:
+    case pb::Event::KIND_HANDED_OVER:
+        return true;
+    case pb::Event::KIND_AGENT_SIGNALLED: // how it is asked to stop, which it then says
+        return event.detail().starts_with("SIGTERM from ") ||
+               event.detail().starts_with("SIGINT from ");
+    default:
+        return false;
+    }
 }
 
 } // namespace
@@ -40,7 +49,7 @@ void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
     }
     add_unattributed(entry);
     for (const pb::Event &event : entry.statement().events()) {
-        if (!is_routine(event.kind()))
+        if (!is_routine(event))
             repeated(entry, kEvent, event_name(event.kind()) + ": " + event.detail());
     }
 }

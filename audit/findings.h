@@ -4,7 +4,7 @@
 //   clock         the host's wall clock went back
 //   loss          something the kernel side counted as lost
 //   unattributed  a device was in use by a workload without a tenant
-//   event         what the agent itself reported, but its starts and stops
+//   event         what the agent itself reported, but its starts and stops and who asked for them
 #pragma once
 
 #include "audit/coverage.h"

@@ -169,6 +169,18 @@ TEST_F(FindingsAudit, WhatTheAgentReportsIsFound) {
                                                  "event: receipt invalid: why\\x0a"}));
 }
 
+TEST_F(FindingsAudit, WhoAskedTheAgentToStopIsRoutineAndWhoKilledItIsNot) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        for (const char *signal : {"SIGTERM", "SIGKILL"}) {
+            pb::Event &event = *statement.add_events();
+            event.set_kind(pb::Event::KIND_AGENT_SIGNALLED);
+            event.set_detail(std::string(signal) + " from pid 1 (systemd) in /init.scope");
+        }
+    });
+    EXPECT_EQ(lines(), std::vector<std::string>{
+                           "event: agent signalled: SIGKILL from pid 1 (systemd) in /init.scope"});
+}
+
 TEST_F(FindingsAudit, WhatGoesOnForManyWindowsIsOneFinding) {
     for (int window = 0; window < 3; window++) {
         say_changed(gpu1, [](pb::Statement &statement) {
