@@ -29,6 +29,8 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
     if (!recorder)
         return recorder.error();
     recorder_ = std::move(*recorder);
+    kernel_guard_ =
+        std::make_unique<KernelGuard>(*recorder_, *workloads_, inventory_, events_, log_);
     TALLY_TRY(take_up(boot_id));
     uint64_t at = now().boottime_ns;
     next_window_ns_ = at + static_cast<uint64_t>(config_.window_seconds) * kSecond;
@@ -49,6 +51,7 @@ Status Windows::take_up(const std::string &boot_id) {
         window_begin_ = {head.end_boottime_ns, head.end_wall_ns};
         guard_.resume(window_begin_);
     }
+    kernel_guard_->taken_up(same_boot);
     if (baseline)
         restore(*baseline);
     if (recorder_->adopted() && baseline) {
@@ -116,10 +119,17 @@ std::string Windows::summary() const {
                           rung_name(recorder_->rung());
     if (recorder_->adopted())
         summary += ", taken up from an earlier agent";
+    std::vector<std::pair<std::string, std::string>> missing; // reason, hooks
     for (const HookState &hook : recorder_->hooks()) {
-        if (!hook.attached)
-            summary += "; " + hook.name + " not attached: " + hook.reason;
+        if (hook.attached)
+            continue;
+        if (!missing.empty() && missing.back().first == hook.reason)
+            missing.back().second += ", " + hook.name;
+        else
+            missing.emplace_back(hook.reason, hook.name);
     }
+    for (const auto &[reason, names] : missing)
+        summary += "; " + names + " not attached: " + reason;
     return summary;
 }
 
@@ -135,13 +145,12 @@ void Windows::act_on(const wire_edge &edge) {
     next_scan_ns_ = std::min(next_scan_ns_, soon);
 }
 
-// Exact: when an edge asks for one, and once a window. Traced: once a second while anything is
-// held, for releases and passed files. Scanned: once a second, it is the only witness.
+// Exact: when an edge asks for one, and once a window; but if its hooks are silent, like traced.
+// Traced: once a second while anything is held, for releases and passed files. Scanned: once a
+// second, it is the only witness.
 void Windows::plan_scan() {
     last_scan_ns_ = now().boottime_ns;
-    next_scan_ns_ = recorder_->exact()
-                        ? UINT64_MAX
-                        : last_scan_ns_ + static_cast<uint64_t>(config_.scan_seconds) * kSecond;
+    next_scan_ns_ = edges_can_be_trusted() ? UINT64_MAX : next_regular_scan_ns();
 }
 
 Status Windows::look_for_devices() {
@@ -153,10 +162,16 @@ Status Windows::look_for_devices() {
     }
     bool changed = inventory_.update(found.devices);
     guard_.looked(inventory_);
-    if (!changed)
-        return ok();
-    introduce_ = true;
-    return recorder_->watch(inventory_.numbers());
+    introduce_ |= changed;
+    std::map<uint32_t, uint32_t> numbers = inventory_.numbers();
+    kernel_guard_->add_canary(numbers);
+    auto corrected = recorder_->watch(numbers);
+    if (!corrected)
+        return corrected.error();
+    if (*corrected > 0 && looked_ && !changed)
+        kernel_guard_->devices_corrected(*corrected);
+    looked_ = true;
+    return ok();
 }
 
 Result<bool> Windows::turn() {
@@ -164,7 +179,8 @@ Result<bool> Windows::turn() {
     if (at >= guard_.look_due_ns())
         TALLY_TRY(look_for_devices());
     if (at >= next_scan_ns_) {
-        bool idle = recorder_->rung() != pb::RUNG_SCANNED && !recorder_->anything_held();
+        bool opens_are_seen = recorder_->rung() != pb::RUNG_SCANNED && kernel_guard_->hooks_fire();
+        bool idle = opens_are_seen && !recorder_->anything_held();
         if (!idle)
             TALLY_TRY(recorder_->scan());
         plan_scan();
@@ -200,6 +216,9 @@ Result<bool> Windows::cut() {
     // What ended without its last descriptor's being seen, and opens that no hook sees.
     if (recorder_->rung() != pb::RUNG_SCANNED)
         TALLY_TRY(recorder_->scan());
+    kernel_guard_->inspect();
+    if (!edges_can_be_trusted())
+        next_scan_ns_ = std::min(next_scan_ns_, next_regular_scan_ns());
     auto snapshot = recorder_->snapshot();
     if (!snapshot)
         return snapshot.error();
@@ -216,7 +235,8 @@ Result<bool> Windows::cut() {
 Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     bool introduce = introduce_ || until.at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
     std::vector<HookState> hooks = recorder_->hooks();
-    hooks.insert(hooks.end(), guard_.hooks().begin(), guard_.hooks().end());
+    for (const auto *more : {&guard_.hooks(), &kernel_guard_->hooks()})
+        hooks.insert(hooks.end(), more->begin(), more->end());
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
     auto statements = make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
                                        introduce ? &introduction : nullptr},

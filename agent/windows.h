@@ -4,6 +4,7 @@
 
 #include "agent/config.h"
 #include "agent/guard/guard.h"
+#include "agent/guard/kernel_guard.h"
 #include "agent/identity/workloads.h"
 #include "agent/record/recorder.h"
 #include "agent/statement/chain.h"
@@ -44,6 +45,10 @@ public:
     Status finish();
 
 private:
+    bool edges_can_be_trusted() const { return recorder_->exact() && kernel_guard_->hooks_fire(); }
+    uint64_t next_regular_scan_ns() const {
+        return last_scan_ns_ + static_cast<uint64_t>(config_.scan_seconds) * kSecond;
+    }
     Status look_for_devices();
     Status take_up(const std::string &boot_id);
     Status attest_inherited(Recorder::HandOver totals);
@@ -63,8 +68,9 @@ private:
     pb::Agent self_;
     std::unique_ptr<Workloads> workloads_;
     std::unique_ptr<Recorder> recorder_;
-
     Inventory inventory_;
+    std::unique_ptr<KernelGuard> kernel_guard_;
+
     std::vector<std::string> device_problems_;
     Snapshot last_;              // at the end of the window before
     Instant window_begin_;       // which that end is, also across a restart
@@ -74,6 +80,7 @@ private:
     uint64_t next_window_ns_ = 0;
     uint64_t next_scan_ns_ = 0;
     uint64_t last_scan_ns_ = 0;
+    bool looked_ = false;
     bool widening_ = false; // the spool is full
 };
 

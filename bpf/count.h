@@ -20,9 +20,9 @@
 #include "bpf/maps.h"
 
 enum evidence {
-    SEEN_OPENING,
-    SEEN_RECEIVING, /* passed, or its workload changed */
-    FOUND_OPEN,     /* by a scan */
+    SEEN_OPENING = WIRE_CANARY_OPENED,
+    SEEN_RECEIVING = WIRE_CANARY_RECEIVED, /* passed, or its workload changed */
+    FOUND_OPEN = WIRE_CANARY_FOUND,        /* by a scan */
 };
 
 /* While one agent's programs take over from another's, both are attached: these count if the state
@@ -40,6 +40,11 @@ static __always_inline void count_loss(__u32 place) {
 
     if (count)
         *count += 1; /* per CPU */
+}
+
+static __always_inline void note_canary(struct wire_state *state, __u32 what) {
+    if (what < WIRE_CANARIES)
+        __sync_fetch_and_add(&state->canary[what], 1);
 }
 
 static __always_inline void tell(__u32 kind, __u64 workload, __u32 device, __u64 now) {
@@ -186,6 +191,10 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
 
     if (!state || state->generation != generation)
         return;
+    if (device == WIRE_CANARY) {
+        note_canary(state, evidence);
+        return;
+    }
     now = bpf_ktime_get_boot_ns();
     shared = bpf_map_lookup_elem(&files, &key.file);
     /* What is known of this address was another file's, whose end went unseen. */
@@ -245,6 +254,10 @@ static __noinline void leave_file(struct file *file, __u64 workload, __u32 devic
 
     if (!state || state->generation != generation)
         return;
+    if (device == WIRE_CANARY) {
+        note_canary(state, WIRE_CANARY_LEFT);
+        return;
+    }
     now = bpf_ktime_get_boot_ns();
     if (file_references(file) <= 1) { /* the table's own was the last */
         release_file(key.file, now);
@@ -277,7 +290,11 @@ static __always_inline void release_dying(void) {
     struct wire_state *state = get_state();
     __u64 now;
 
-    if (!state || state->leaving == 0 || state->generation != generation)
+    if (!state || state->generation != generation)
+        return;
+    if (state->canary_out)
+        note_canary(state, WIRE_CANARY_RELEASED);
+    if (state->leaving == 0)
         return;
     now = bpf_ktime_get_boot_ns();
     bpf_for_each_map_elem(&leaving, release_if_dying, &now, 0);

@@ -53,6 +53,25 @@ struct {
 } edges __weak SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 256);
+    __type(key, struct wire_object);
+    __type(value, __u32);
+} ours __weak SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, struct wire_foreign);
+    __type(value, __u64); /* CLOCK_BOOTTIME when last seen */
+} foreign __weak SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 128 * 1024);
+} guards __weak SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, WIRE_LOSSES);
     __type(key, __u32);

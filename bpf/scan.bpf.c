@@ -4,7 +4,7 @@
  * task_file_seq_next). The agent writes scan_number and reads the iterator to its end; the last
  * call has no task (task_file_seq_stop).
  */
-#include "bpf/count.h"
+#include "bpf/guard.h"
 
 SEC("iter/task_file")
 int scan(struct bpf_iter__task_file *ctx) {
@@ -17,8 +17,10 @@ int scan(struct bpf_iter__task_file *ctx) {
         return 0;
     }
     number = known_file_device_number(file);
-    if (!number)
+    if (!number) {
+        note_descriptor(task, file, ctx->fd);
         return 0;
+    }
     device = bpf_map_lookup_elem(&devices, &number);
     if (device)
         hold_file(file, task_workload(task), *device, FOUND_OPEN);

@@ -16,13 +16,17 @@
  * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
  * afresh. Raise it with any change of layout or meaning.
  */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 /* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
 
 /* devices: device number as the kernel keeps it (major << 20 | minor, kdev_t.h) -> device index. */
 #define WIRE_DEVICE_NUMBER(major, minor) ((__u32)(major) << 20 | (__u32)(minor))
+
+/* The device index of the canary: a device that nobody watches and the agent opens once a window,
+ * so that a hook which no longer fires is found out. Hooks count it in wire_state.canary alone. */
+#define WIRE_CANARY ((__u32)-1)
 
 /* usage: one entry per (workload, device). A workload is a cgroup v2 id. */
 struct wire_usage_key {
@@ -81,6 +85,50 @@ struct wire_edge {
     __u32 kind;
 };
 
+/* ours, foreign: kernel objects by which the recording lives, and who else was seen with one. */
+enum wire_object_kind { WIRE_MAP, WIRE_PROGRAM, WIRE_LINK, WIRE_OBJECT_KINDS };
+
+struct wire_object {
+    __u32 kind;
+    __u32 id; /* the kernel's */
+};
+
+struct wire_foreign {
+    struct wire_object object;
+    __u32 tgid;
+    __u32 zero;
+};
+
+/* guards: one record for each deed that could blind the recording. */
+enum wire_guard_kind {
+    WIRE_SIGNALLED, /* number: the signal */
+    WIRE_TRACED,    /* number: PTRACE_MODE_* asked for */
+    WIRE_MAPPED,    /* number: which resource; name: PCI address */
+    WIRE_TOOK, /* WIRE_TOOK + wire_object_kind: got a descriptor; number: id; name: the kernel's */
+    WIRE_GUARD_KINDS = WIRE_TOOK + WIRE_OBJECT_KINDS
+};
+
+struct wire_guard {
+    __u64 boottime_ns;
+    __u64 workload; /* of who did it */
+    __u32 kind;
+    __u32 number;
+    __u32 tgid;      /* of who did it */
+    __u32 by_kernel; /* 1: not by a system call of that process, but while it ran */
+    char comm[16];
+    char name[16];
+};
+
+/* What a hook does with the canary. */
+enum wire_canary {
+    WIRE_CANARY_OPENED,
+    WIRE_CANARY_RECEIVED,
+    WIRE_CANARY_FOUND,
+    WIRE_CANARY_LEFT,
+    WIRE_CANARY_RELEASED, /* any device file, while the agent has set canary_out */
+    WIRE_CANARIES
+};
+
 /* state: one entry, mapped by the agent. */
 struct wire_state {
     /* Written by the agent. */
@@ -91,10 +139,17 @@ struct wire_state {
     __u32 generation;      /* only programs loaded with this number count */
     __u32 follows_release; /* 1: the rung sees final releases, so a file in no table is not over */
     __u32 rung;            /* of the attached programs, as in statement.proto */
-    __u32 zero;
+    __u32 canary_out;      /* 1: count releases of device files */
+    __u32 own[WIRE_OBJECT_KINDS]; /* a descriptor of the agent's on one of our objects, per kind */
+    __u32 hooks;                  /* how many are left pinned */
     /* Written by the programs. */
     __u64 holder_count; /* entries in holders: tells whether a scan is worth its while */
     __u64 leaving;      /* entries in leaving */
+    __u64 operations[WIRE_OBJECT_KINDS]; /* struct file_operations * of such descriptors */
+    __u64 canary[WIRE_CANARIES];
+    /* Written by both. */
+    __u32 agent; /* its process id; 0: none, or it was killed */
+    __u32 zero;
 };
 
 /* losses: one counter for every place that can drop something. */
@@ -104,6 +159,7 @@ enum wire_loss {
     WIRE_LOSS_EDGES_FULL,   /* a hold was counted, its name may come late */
     WIRE_LOSS_UNREADABLE,   /* kernel memory could not be read: an open may have been missed */
     WIRE_LOSS_TABLE_LONG,   /* a descriptor table too long to walk: left to the next scan */
+    WIRE_LOSS_GUARDS_FULL,  /* a deed was not recorded */
     WIRE_LOSSES
 };
 
@@ -114,6 +170,9 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
               std::has_unique_object_representations_v<wire_holder> &&
               std::has_unique_object_representations_v<wire_file> &&
               std::has_unique_object_representations_v<wire_edge> &&
+              std::has_unique_object_representations_v<wire_object> &&
+              std::has_unique_object_representations_v<wire_foreign> &&
+              std::has_unique_object_representations_v<wire_guard> &&
               std::has_unique_object_representations_v<wire_state>);
 #define WIRE_ASSERT static_assert
 #else
@@ -126,6 +185,9 @@ WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
 WIRE_ASSERT(sizeof(struct wire_holder) == 24, "wire_holder");
 WIRE_ASSERT(sizeof(struct wire_file) == 32, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
-WIRE_ASSERT(sizeof(struct wire_state) == 64, "wire_state");
+WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
+WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
+WIRE_ASSERT(sizeof(struct wire_guard) == 64, "wire_guard");
+WIRE_ASSERT(sizeof(struct wire_state) == 152, "wire_state");
 
 #endif

@@ -7,6 +7,15 @@
 
 namespace tally {
 
+namespace {
+
+std::vector<Hook> joined(std::vector<Hook> hooks, const std::vector<Hook> &more) {
+    hooks.insert(hooks.end(), more.begin(), more.end());
+    return hooks;
+}
+
+} // namespace
+
 std::vector<pb::Rung> ladder(std::optional<pb::Rung> asked) {
     if (asked)
         return {*asked};
@@ -14,23 +23,47 @@ std::vector<pb::Rung> ladder(std::optional<pb::Rung> asked) {
 }
 
 const std::vector<Hook> &hooks_of(pb::Rung rung) {
-    static const std::vector<Hook> exact = {{"exact_open"},    {"exact_leave"}, {"exact_release"},
-                                            {"exact_receive"}, {"moved"},       {"born"},
-                                            {"scan"}};
-    static const std::vector<Hook> kprobe = {
-        {"kprobe_opening"}, {"kprobe_open"}, {"kprobe_leave"}, {"kprobe_release"},
-        {"kprobe_receive"}, {"moved"},       {"born"},         {"scan"}};
+    // The guard's hooks come with every rung; what is not to be had is said, and no harm. The rungs
+    // without trampolines or kprobes try the former all the same.
+    static const std::vector<Hook> guard = {{"guard_signal", nullptr, false},
+                                            {"guard_map", nullptr, false},
+                                            {"guard_prog", nullptr, false},
+                                            {"guard_trace", nullptr, false},
+                                            {"guard_mapped", nullptr, false}};
+    static const std::vector<Hook> kprobe_guard = {{"guard_signal", nullptr, false},
+                                                   {"kprobe_guard_map", nullptr, false},
+                                                   {"kprobe_guard_prog", nullptr, false},
+                                                   {"kprobe_guard_trace", nullptr, false},
+                                                   {"kprobe_guard_mapped", nullptr, false}};
+    static const std::vector<Hook> exact = joined({{"exact_open"},
+                                                   {"exact_leave"},
+                                                   {"exact_release"},
+                                                   {"exact_receive"},
+                                                   {"moved"},
+                                                   {"born"},
+                                                   {"scan"}},
+                                                  guard);
+    static const std::vector<Hook> kprobe = joined({{"kprobe_opening"},
+                                                    {"kprobe_open"},
+                                                    {"kprobe_leave"},
+                                                    {"kprobe_release"},
+                                                    {"kprobe_receive"},
+                                                    {"moved"},
+                                                    {"born"},
+                                                    {"scan"}},
+                                                   kprobe_guard);
     // open and creat are old system calls that newer architectures lack.
-    static const std::vector<Hook> traced = {
-        {"opened_openat", "syscalls/sys_exit_openat"},
-        {"opened_openat2", "syscalls/sys_exit_openat2"},
-        {"opened_by_handle", "syscalls/sys_exit_open_by_handle_at"},
-        {"opened_open", "syscalls/sys_exit_open", false},
-        {"opened_creat", "syscalls/sys_exit_creat", false},
-        {"moved", nullptr, false},
-        {"born", nullptr, false},
-        {"scan"}};
-    static const std::vector<Hook> scanned = {{"scan"}};
+    static const std::vector<Hook> traced =
+        joined({{"opened_openat", "syscalls/sys_exit_openat"},
+                {"opened_openat2", "syscalls/sys_exit_openat2"},
+                {"opened_by_handle", "syscalls/sys_exit_open_by_handle_at"},
+                {"opened_open", "syscalls/sys_exit_open", false},
+                {"opened_creat", "syscalls/sys_exit_creat", false},
+                {"moved", nullptr, false},
+                {"born", nullptr, false},
+                {"scan"}},
+               guard);
+    static const std::vector<Hook> scanned = joined({{"scan"}}, guard);
     switch (rung) {
     case pb::RUNG_EXACT:
         return exact;

@@ -59,8 +59,9 @@ std::string sentence(pb::Rung rung, const Error &error) {
                 : " (hooks = \"auto\" takes the best that this kernel offers)");
 }
 
-// An object loads as a whole or not at all: which program was it?
-std::string refused_program(pb::Rung rung) {
+// An object loads as a whole or not at all: which programs were it, and what did the kernel say?
+std::vector<HookState> refused_programs(pb::Rung rung) {
+    std::vector<HookState> refused;
     for (const Hook &hook : hooks_of(rung)) {
         Skeleton skeleton(tally_bpf__open());
         if (!skeleton)
@@ -69,9 +70,15 @@ std::string refused_program(pb::Rung rung) {
         bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(
             program, std::string_view(hook.program) == bpf_program__name(program));
         if (tally_bpf__load(skeleton.get()) != 0)
-            return std::string(hook.program) + ": ";
+            refused.push_back({hook.program, false, errno_error("load").message, ""});
     }
-    return {};
+    return refused;
+}
+
+bool is_needed(pb::Rung rung, const std::string &program) {
+    const std::vector<Hook> &hooks = hooks_of(rung);
+    return std::any_of(hooks.begin(), hooks.end(),
+                       [&](const Hook &hook) { return hook.needed && program == hook.program; });
 }
 
 void copy_entries(int from, int to) {
@@ -108,13 +115,16 @@ Result<KernelSide> KernelSide::start(const RecorderConfig &config) {
         }
     }
 
+    if (side.adopted_)
+        side.count_hooks();
+
     std::string digest = object_digest();
     std::string asked = config.rung ? rung_name(*config.rung) : "auto";
     std::optional<Error> first;
     for (pb::Rung rung : ladder(config.rung)) {
         std::string set = "hooks-" + rung_name(rung) + "-" + asked + "-" + digest + "-" +
                           side.maps_set_.substr(sizeof("maps-") - 1);
-        if (side.adopted_ && side.adopt_hooks(set, rung))
+        if (side.adopted_ && side.lost_pins_.empty() && side.adopt_hooks(set, rung))
             return side;
         Status installed = side.install(rung, config, set);
         if (installed)
@@ -133,6 +143,18 @@ std::map<std::string, int> KernelSide::programs() const {
     return programs;
 }
 
+std::vector<KernelSide::Held> KernelSide::held() const {
+    std::vector<Held> held;
+    std::string maps_set = hooks_set_.empty() ? "" : maps_set_;
+    for (const auto &[name, fd] : maps_)
+        held.push_back({name, WIRE_MAP, fd.get(), maps_set});
+    for (const auto &[name, attached] : links_) {
+        held.push_back({name, WIRE_PROGRAM, attached.program.get(), ""});
+        held.push_back({name, WIRE_LINK, attached.link.get(), hooks_set_});
+    }
+    return held;
+}
+
 // ---- What an agent before this one left ----
 
 Status KernelSide::adopt_maps(const std::string &set) {
@@ -147,10 +169,45 @@ Status KernelSide::adopt_maps(const std::string &set) {
         maps_.clear();
         return pins_->remove(set);
     }
+    return map_state_if_complete(set);
+}
+
+// A map whose pin somebody removed is lost, and its hooks' counting with it: nothing of the set is
+// of use.
+Status KernelSide::map_state_if_complete(const std::string &set) {
+    Skeleton skeleton(tally_bpf__open());
+    if (!skeleton)
+        return errno_error("open the BPF object");
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, skeleton->obj) {
+        if (!bpf_map__is_internal(map) && !maps_.contains(bpf_map__name(map)))
+            lost_pins_ = "map " + std::string(bpf_map__name(map));
+    }
+    if (!lost_pins_.empty()) {
+        maps_.clear();
+        return pins_->remove(set);
+    }
     TALLY_TRY(map_state());
     adopted_rung_ = static_cast<pb::Rung>(state_->rung);
     adopted_ = true;
     return ok();
+}
+
+// A hook whose pin was removed went with the agent that had it. Which ones an agent of another
+// version had is not known, but how many.
+void KernelSide::count_hooks() {
+    size_t found = pins_->objects("new-hooks").size();
+    for (const std::string &set : pins_->sets("hooks-")) {
+        if (set.ends_with(maps_set_.substr(sizeof("maps-") - 1)))
+            found += pins_->objects(set).size();
+    }
+    if (found >= state_->hooks)
+        return;
+    lost_pins_ =
+        std::to_string(state_->hooks - found) + " of " + std::to_string(state_->hooks) + " hooks";
+    Instant at = now();
+    state_->since_ns = at.boottime_ns;
+    state_->since_wall_ns = at.wall_ns;
 }
 
 Status KernelSide::adopt_hooks(const std::string &set, pb::Rung rung) {
@@ -171,6 +228,7 @@ Status KernelSide::adopt_hooks(const std::string &set, pb::Rung rung) {
         links[hook.program] = {std::move(*link), std::move(*program)};
     }
     links_ = std::move(links);
+    hooks_set_ = set;
     hook_states_.insert(hook_states_.end(), states.begin(), states.end());
     rung_ = rung;
     return ok();
@@ -207,10 +265,20 @@ Status KernelSide::install(pb::Rung rung, const RecorderConfig &config, const st
         return errno_error("open the BPF object");
     size_t states_before = hook_states_.size();
     links_.clear();
-    Status done = load(skeleton.get(), rung, config);
-    if (!done)
-        return Error{refused_program(rung) + done.error().message};
-    done = attach_hooks(skeleton.get(), rung);
+    Status done = load(skeleton.get(), rung, config, {});
+    std::set<std::string> without;
+    if (!done) {
+        for (const HookState &refused : refused_programs(rung)) {
+            if (is_needed(rung, refused.name))
+                return Error{refused.name + ": " + refused.reason};
+            hook_states_.push_back(refused);
+            without.insert(refused.name);
+        }
+        skeleton.reset(tally_bpf__open());
+        done = skeleton ? load(skeleton.get(), rung, config, without) : done;
+    }
+    if (done)
+        done = attach_hooks(skeleton.get(), rung, without);
     if (done && !adopted_)
         done = take_maps(skeleton.get());
     if (!done) {
@@ -220,8 +288,13 @@ Status KernelSide::install(pb::Rung rung, const RecorderConfig &config, const st
     Status pinned = pins_ ? pin() : ok();
     rung_ = rung;
     turn_over(rung);
+    state_->hooks = 0;
     if (pins_ && pinned)
         pinned = settle_pins(set);
+    if (pins_ && pinned) {
+        hooks_set_ = set;
+        state_->hooks = static_cast<uint32_t>(links_.size());
+    }
     if (!pinned)
         hook_states_.push_back({"pins", false, pinned.error().message, ""});
     skeleton.reset();
@@ -229,7 +302,8 @@ Status KernelSide::install(pb::Rung rung, const RecorderConfig &config, const st
     return ok();
 }
 
-Status KernelSide::load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig &config) const {
+Status KernelSide::load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig &config,
+                        const std::set<std::string> &without) const {
     bpf_map__set_max_entries(skeleton->maps.usage, config.usage_capacity);
     bpf_map__set_max_entries(skeleton->maps.holders, config.holder_capacity);
     bpf_map__set_max_entries(skeleton->maps.files, config.holder_capacity);
@@ -243,7 +317,8 @@ Status KernelSide::load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig
     bpf_program *program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) {
         bool wanted = std::any_of(hooks.begin(), hooks.end(), [&](const Hook &hook) {
-            return std::string_view(hook.program) == bpf_program__name(program);
+            return std::string_view(hook.program) == bpf_program__name(program) &&
+                   !without.contains(hook.program);
         });
         bpf_program__set_autoload(program, wanted);
     }
@@ -252,8 +327,11 @@ Status KernelSide::load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig
     return ok();
 }
 
-Status KernelSide::attach_hooks(tally_bpf *skeleton, pb::Rung rung) {
+Status KernelSide::attach_hooks(tally_bpf *skeleton, pb::Rung rung,
+                                const std::set<std::string> &without) {
     for (const Hook &hook : hooks_of(rung)) {
+        if (without.contains(hook.program))
+            continue;
         bpf_program *program = bpf_object__find_program_by_name(skeleton->obj, hook.program);
         std::string tag = tag_of(bpf_program__fd(program));
         auto link = attach(hook, program);

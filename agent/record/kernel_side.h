@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,18 @@ public:
     std::map<std::string, int> programs() const;
     wire_state &state() const { return *state_; }
 
+    // All kernel objects by which the recording lives, and where each is pinned.
+    struct Held {
+        std::string name;
+        wire_object_kind kind;
+        int fd;
+        std::string set; // in pins(); empty: not pinned
+    };
+    std::vector<Held> held() const;
+    const std::optional<Pins> &pins() const { return pins_; }
+    // What was gone of the pins that an agent on this boot left; empty: nothing.
+    const std::string &lost_pins() const { return lost_pins_; }
+
     // The maps were there already, with what they counted since state().since_ns.
     bool adopted() const { return adopted_; }
     // On which rung they did so until now.
@@ -65,11 +78,14 @@ private:
 
     KernelSide() = default;
     Status adopt_maps(const std::string &set);
+    Status map_state_if_complete(const std::string &set);
+    void count_hooks();
     Status adopt_hooks(const std::string &set, pb::Rung rung);
     Status inherit(const std::string &set);
     Status install(pb::Rung rung, const RecorderConfig &config, const std::string &set);
-    Status load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig &config) const;
-    Status attach_hooks(tally_bpf *skeleton, pb::Rung rung);
+    Status load(tally_bpf *skeleton, pb::Rung rung, const RecorderConfig &config,
+                const std::set<std::string> &without) const;
+    Status attach_hooks(tally_bpf *skeleton, pb::Rung rung, const std::set<std::string> &without);
     Status take_maps(tally_bpf *skeleton);
     Status pin() const;
     Status settle_pins(const std::string &set) const;
@@ -78,6 +94,8 @@ private:
 
     std::optional<Pins> pins_;
     std::string maps_set_;
+    std::string hooks_set_; // empty: not pinned
+    std::string lost_pins_;
     pb::Rung rung_ = pb::RUNG_UNSPECIFIED;
     std::map<std::string, Fd> maps_;
     std::map<std::string, Attached> links_;

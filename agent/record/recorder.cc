@@ -12,8 +12,8 @@ namespace tally {
 namespace {
 
 constexpr std::array<const char *, WIRE_LOSSES> kLossPlaces = {
-    "holder map full", "usage map full", "edge ring full", "kernel memory unreadable",
-    "descriptor table too long"};
+    "holder map full",           "usage map full", "edge ring full", "kernel memory unreadable",
+    "descriptor table too long", "guard ring full"};
 
 int handle_edge(void *handler, void *record, size_t size) {
     if (size >= sizeof(wire_edge))
@@ -82,7 +82,7 @@ Result<std::optional<Recorder::HandOver>> Recorder::hand_over(const Snapshot &at
     return std::optional(std::move(totals));
 }
 
-Status Recorder::watch(const std::map<uint32_t, uint32_t> &numbers) {
+Result<size_t> Recorder::watch(const std::map<uint32_t, uint32_t> &numbers) {
     int map = kernel_.map("devices");
     std::vector<uint32_t> gone;
     uint32_t number = 0;
@@ -95,12 +95,17 @@ Status Recorder::watch(const std::map<uint32_t, uint32_t> &numbers) {
         if (bpf_map_delete_elem(map, &old) != 0 && errno != ENOENT)
             return errno_error("remove a device number from the watch list");
     }
+    size_t changed = gone.size();
     for (const auto &[wanted, index] : numbers) {
+        uint32_t known = 0;
+        if (bpf_map_lookup_elem(map, &wanted, &known) == 0 && known == index)
+            continue;
+        changed++;
         if (bpf_map_update_elem(map, &wanted, &index, BPF_ANY) != 0)
             return errno_error("watch device number " + std::to_string(wanted >> 20) + ":" +
                                std::to_string(wanted & 0xfffff));
     }
-    return ok();
+    return changed;
 }
 
 Status Recorder::scan() {

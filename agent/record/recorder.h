@@ -28,6 +28,7 @@ public:
                                                    EdgeHandler on_edge);
     ~Recorder();
 
+    const KernelSide &kernel() const { return kernel_; }
     pb::Rung rung() const { return kernel_.rung(); }
     const std::vector<HookState> &hooks() const { return kernel_.hooks(); }
     // Recording without a pause since.
@@ -47,11 +48,13 @@ public:
     };
     Result<std::optional<HandOver>> hand_over(const Snapshot &attested);
 
-    // Makes the kernel's device table equal to `numbers` (WIRE_DEVICE_NUMBER -> device index).
-    Status watch(const std::map<uint32_t, uint32_t> &numbers);
+    // Makes the kernel's device table equal to `numbers` (WIRE_DEVICE_NUMBER -> device index), and
+    // says how many of its entries were not.
+    Result<size_t> watch(const std::map<uint32_t, uint32_t> &numbers);
 
     // One pass over all descriptor tables of the machine.
     Status scan();
+    uint64_t scans() const { return scans_; }
     uint64_t scan_cost_ns() const { return scan_cost_ns_; } // of the last one
     bool anything_held() const { return kernel_.state().holder_count > 0; }
     // Whether edges come as they happen; else only scans bring them.

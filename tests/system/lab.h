@@ -59,6 +59,7 @@ public:
     static std::string program(const std::string &name); // beside this test, in build/
     std::string keys() const { return path("keys"); }
     std::string log() const { return path("collector/log"); }
+    const std::string &pins() const { return pins_; } // on bpffs; the agent creates it
     int port() const { return port_; }
     const std::string &pins() const { return pins_; } // the agent's, on bpffs
     void write(const std::string &name, const std::string &contents) const;
