@@ -110,13 +110,20 @@ struct one_file {
     __u32 all_left;
 };
 
+/* Who let go of it last had it until the end; whoever did before, until then. */
+static __always_inline __u64 end_at_release(const struct wire_holder *holder, __u64 workload,
+                                            const struct one_file *gone) {
+    return holder->left_ns && workload != gone->last_leaver ? holder->left_ns : gone->at;
+}
+
 static long end_if_of_file(struct bpf_map *map, struct wire_holder_key *key,
                            struct wire_holder *holder, struct one_file *gone) {
     struct wire_holder_key ending = *key;
     struct wire_state *state = get_state();
+    __u64 at = end_at_release(holder, ending.workload, gone);
 
     if (state && ending.file == gone->file)
-        end_hold(state, &ending, holder->device, gone->at);
+        end_hold(state, &ending, holder->device, at);
     return 0;
 }
 
@@ -126,11 +133,15 @@ static __noinline void release_file(__u64 file, __u64 at) {
     struct wire_state *state = get_state();
     struct wire_holder_key key = {.file = file};
     struct one_file gone = {.file = file, .at = at};
+    struct wire_holder *holder;
 
     if (!shared || !state)
         return;
+    gone.last_leaver = shared->last_leaver;
     key.workload = shared->first;
-    end_hold(state, &key, shared->device, at);
+    holder = bpf_map_lookup_elem(&holders, &key);
+    if (holder)
+        end_hold(state, &key, shared->device, end_at_release(holder, key.workload, &gone));
     if (shared->holders > 0)
         bpf_for_each_map_elem(&holders, end_if_of_file, &gone, 0);
     bpf_map_delete_elem(&files, &file);
@@ -259,14 +270,14 @@ static __noinline void leave_file(struct file *file, __u64 workload, __u32 devic
         return;
     }
     now = bpf_ktime_get_boot_ns();
-    if (file_references(file) <= 1) { /* the table's own was the last */
-        release_file(key.file, now);
-        return;
-    }
     shared = bpf_map_lookup_elem(&files, &key.file);
     if (!shared)
         return;
     shared->last_leaver = workload;
+    if (file_references(file) <= 1) { /* the table's own was the last */
+        release_file(key.file, now);
+        return;
+    }
     holder = bpf_map_lookup_elem(&holders, &key);
     if (holder)
         holder->left_ns = now;
