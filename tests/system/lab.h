@@ -61,7 +61,6 @@ public:
     std::string log() const { return path("collector/log"); }
     const std::string &pins() const { return pins_; } // on bpffs; the agent creates it
     int port() const { return port_; }
-    const std::string &pins() const { return pins_; } // the agent's, on bpffs
     void write(const std::string &name, const std::string &contents) const;
 
     // The configuration that start_agent() uses; tests edit it or write their own.
