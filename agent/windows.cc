@@ -214,12 +214,13 @@ Result<bool> Windows::cut() {
     TALLY_TRY(look_for_devices());
     guard_.inspect();
     // What ended without its last descriptor's being seen, and opens that no hook sees.
-    if (recorder_->rung() != pb::RUNG_SCANNED)
+    bool hooked = recorder_->rung() != pb::RUNG_SCANNED;
+    if (hooked)
         TALLY_TRY(recorder_->scan());
     kernel_guard_->inspect();
     if (!edges_can_be_trusted())
         next_scan_ns_ = std::min(next_scan_ns_, next_regular_scan_ns());
-    auto snapshot = recorder_->snapshot();
+    auto snapshot = hooked ? recorder_->snapshot_of_scan() : recorder_->snapshot();
     if (!snapshot)
         return snapshot.error();
     TALLY_TRY(attest(*snapshot, recorder_->rung()));

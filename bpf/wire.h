@@ -133,7 +133,7 @@ enum wire_canary {
 struct wire_state {
     /* Written by the agent. */
     __u64 scan_number;     /* CLOCK_BOOTTIME at the begin of the scan in progress or the last one */
-    __u64 last_scan_ns;    /* its end */
+    __u64 last_scan_ns;    /* the same of the last one that came to its end */
     __u64 since_ns;        /* CLOCK_BOOTTIME: recording without a pause since */
     __u64 since_wall_ns;   /* the same moment on CLOCK_REALTIME */
     __u32 generation;      /* only programs loaded with this number count */

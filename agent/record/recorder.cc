@@ -112,8 +112,8 @@ Status Recorder::scan() {
     Fd iterator(bpf_iter_create(kernel_.scan_link()));
     if (!iterator)
         return errno_error("start a scan");
-    uint64_t began = now().boottime_ns;
-    kernel_.state().scan_number = began;
+    scan_began_ = now();
+    kernel_.state().scan_number = scan_began_.boottime_ns;
     char none[64]; // the program writes nothing; each read goes on where the last one paused
     for (;;) {
         ssize_t length = read(iterator.get(), none, sizeof(none));
@@ -123,17 +123,26 @@ Status Recorder::scan() {
             return errno_error("scan the descriptor tables");
     }
     uint64_t ended = now().boottime_ns;
-    scan_cost_ns_ = ended - began;
+    scan_cost_ns_ = ended - scan_began_.boottime_ns;
+    // What changed just after the scan before had come by was seen by this one, at the latest.
     uint64_t gap = ended - kernel_.state().last_scan_ns;
     longest_scan_gap_ns_ = std::max(longest_scan_gap_ns_, gap);
-    kernel_.state().last_scan_ns = ended;
+    kernel_.state().last_scan_ns = scan_began_.boottime_ns;
     scans_++;
     return ok();
 }
 
 Result<Snapshot> Recorder::snapshot() {
+    return snapshot_at(now());
+}
+
+Result<Snapshot> Recorder::snapshot_of_scan() {
+    return snapshot_at(scan_began_);
+}
+
+Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     Snapshot snapshot;
-    snapshot.at = now();
+    snapshot.at = at;
     auto usage = read_usage(kernel_.map("usage"), snapshot.at.boottime_ns, last_);
     if (!usage)
         return usage.error();

@@ -61,6 +61,9 @@ public:
     bool exact() const { return follows_release(kernel_.rung()); }
 
     Result<Snapshot> snapshot();
+    // As of the last scan's begin: whoever let go of a shared file before then is known by its end,
+    // and nobody's hold goes on only because the scan has not come by.
+    Result<Snapshot> snapshot_of_scan();
 
     int edges_fd() const; // readable when there is an edge to act on
     void read_edges();
@@ -72,6 +75,7 @@ private:
 
     Recorder(KernelSide kernel, EdgeHandler on_edge);
     Status open_edges();
+    Result<Snapshot> snapshot_at(const Instant &at);
     Result<std::map<std::string, uint64_t>> read_losses() const;
 
     KernelSide kernel_;
@@ -79,6 +83,7 @@ private:
     std::unique_ptr<ring_buffer, Free> edges_;
     Reading last_;
     uint64_t scans_ = 0;
+    Instant scan_began_;
     uint64_t scan_cost_ns_ = 0;
     uint64_t longest_scan_gap_ns_ = 0;
 };
