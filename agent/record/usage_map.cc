@@ -5,30 +5,28 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
-#include <optional>
 #include <vector>
 
 namespace tally {
 
-namespace {
-
-// The totals of one entry as of `at`, given its held time at the reading before and the time since.
-// An edge that fell between `at` and the reading is a little off, either way, and is moved into the
-// window it belongs to. An entry caught between the two atomic steps of an edge is off by the whole
-// boot time (see wire_usage): nothing, read it again.
-std::optional<UsageTotals> settle(const wire_usage &raw, uint64_t held_before, uint64_t window,
+std::optional<UsageTotals> settle(const wire_usage &raw, const UsageTotals &before, uint64_t window,
                                   uint64_t at) {
     uint64_t held = raw.open_files > 0 ? raw.held_ns + at : raw.held_ns;
-    auto grown = static_cast<int64_t>(held - held_before);
+    auto grown = static_cast<int64_t>(held - before.held_ns);
     auto most = static_cast<int64_t>(window);
-    constexpr auto kReading = static_cast<int64_t>(kSecond); // reading the map takes far less
-    if (grown < -kReading || grown > most + kReading)
+    int64_t off = std::max<int64_t>(kSecond, (static_cast<int64_t>(at) - most) / 2);
+    if (grown < -off || grown > most + off)
         return std::nullopt;
-    held = held_before + static_cast<uint64_t>(std::clamp<int64_t>(grown, 0, most));
-    return UsageTotals{held, raw.opens, raw.found, raw.releases, raw.open_files, raw.untracked};
+    held = before.held_ns + static_cast<uint64_t>(std::clamp<int64_t>(grown, 0, most));
+    UsageTotals totals{held, raw.opens, raw.found, raw.releases, raw.open_files, raw.untracked};
+    // Held past `at`, so still open then: the release, and the time until it, are the next
+    // window's.
+    if (grown > most && raw.open_files == 0 && raw.releases > before.releases) {
+        totals.releases--;
+        totals.open_files = 1;
+    }
+    return totals;
 }
-
-} // namespace
 
 Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before) {
     constexpr uint32_t kBatch = 512;
@@ -43,7 +41,7 @@ Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before) {
     auto settled = [&](const wire_usage_key &raw_key, const wire_usage &raw) {
         UsageKey key{raw_key.workload, raw_key.device};
         auto earlier = before.totals.find(key);
-        auto settled = settle(raw, earlier == before.totals.end() ? 0 : earlier->second.held_ns,
+        auto settled = settle(raw, earlier == before.totals.end() ? UsageTotals{} : earlier->second,
                               at_ns - before.boottime_ns, at_ns);
         if (settled)
             totals[key] = *settled;

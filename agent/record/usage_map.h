@@ -5,7 +5,10 @@
 #include "base/result.h"
 
 #include <map>
+#include <optional>
 #include <string>
+
+struct wire_usage;
 
 namespace tally {
 
@@ -16,6 +19,13 @@ struct Reading {
     uint64_t boottime_ns = 0;
     Totals totals;
 };
+
+// The totals of one entry as of `at`, given what the reading before said and the time since. An
+// edge that fell between `at` and the reading is a little off, either way, and is moved into the
+// window it belongs to. An entry caught between the two atomic steps of an edge is off by the whole
+// boot time (see wire_usage): nothing, read it again.
+std::optional<UsageTotals> settle(const wire_usage &raw, const UsageTotals &before, uint64_t window,
+                                  uint64_t at);
 
 // All entries of the usage map `map` as of `at_ns`, a moment not after now. An error if the kernel
 // refuses, or if an entry does not settle.
