@@ -207,7 +207,7 @@ void Lab::start_agent(const std::vector<std::string> &options) {
     std::vector<std::string> command = {program("tallyd"), "--config", path("tallyd.toml")};
     command.insert(command.end(), options.begin(), options.end());
     agent_ = Program(command, path("agent.out"));
-    EXPECT_TRUE(agent_.says("recording")) << agent_.output();
+    EXPECT_TRUE(agent_.says("recording", 60000)) << agent_.output();
 }
 
 void Lab::stop_all() {

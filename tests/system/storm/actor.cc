@@ -3,7 +3,9 @@
 #include "base/fd.h"
 #include "tests/system/storm/actor_process.h"
 
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -38,7 +40,7 @@ void ActorProcess::live() {
     constexpr unsigned kTempo[] = {30, 60, 120, 250, 500, 1000, 2000, 3000};
     for (;;) {
         unsigned tempo = kTempo[me().cgroup.load() % std::size(kTempo)];
-        sleep_ms(static_cast<unsigned>(random(2ULL * tempo)));
+        sleep_ms(static_cast<unsigned>(random(2ULL * tempo * journal_.pace.load() / 100)));
         bool holding = held_slot() != nullptr;
         const Choice *choice = holding ? kHolding : kEmptyHanded;
         auto at = static_cast<unsigned>(random(1000));
@@ -74,7 +76,7 @@ void ActorProcess::execute() {
     std::string self = std::to_string(self_);
     record.before.store(boottime_ns());
     execl("/proc/self/exe", "storm-actor", kExecuted, memory.c_str(), self.c_str(), nullptr);
-    journal_.mistakes.fetch_add(1);
+    mistake(journal_, "exec");
 }
 
 void ActorProcess::leave() {
@@ -98,6 +100,11 @@ Record &add_record(Journal &journal, Kind kind, uint32_t actor) {
     record.actor = actor;
     record.kind = kind;
     return record;
+}
+
+void mistake(Journal &journal, const char *what) {
+    journal.mistakes.fetch_add(1);
+    std::fprintf(stderr, "storm: %s: %s\n", what, std::strerror(errno));
 }
 
 uint32_t add_actor(Journal &journal, uint32_t cgroup) {

@@ -14,6 +14,8 @@ inline uint64_t below(uint64_t &state, uint64_t limit) {
 
 // A new record, whose call has not begun.
 Record &add_record(Journal &journal, Kind kind, uint32_t actor);
+// Something went wrong in the storm itself. Reads errno.
+void mistake(Journal &journal, const char *what);
 // The place for a process that is about to be forked into `cgroup`; 0 if there is none left.
 uint32_t add_actor(Journal &journal, uint32_t cgroup);
 // Writes the number of `pid`'s new cgroup; false if it is gone. 0 is the caller.

@@ -85,6 +85,7 @@ struct Actor {
 
 struct Journal {
     uint64_t seed;
+    std::atomic<uint64_t> end_ns;  // CLOCK_BOOTTIME when it is to end; 0: not yet known
     std::atomic<uint32_t> actors;  // used; 0 is the director
     std::atomic<uint32_t> records; // used; 0 is none
     std::atomic<uint32_t> files;   // used; 0 is none
@@ -92,6 +93,7 @@ struct Journal {
     std::atomic<uint32_t> most_alive;
     std::atomic<uint32_t> mistakes; // of the storm itself: a file was not the one it should be
     std::atomic<bool> over;         // nobody may fork any more
+    std::atomic<uint32_t> pace; // percent: all sleep so much longer, on a machine that is too slow
     uint32_t population;
     uint32_t cgroups;
     int32_t memory; // descriptor of this memory, in every process

@@ -55,7 +55,7 @@ void ActorProcess::open_file() {
     std::string path = std::string(journal_.nodes.data()) + "/" + std::to_string(record.file);
     if (record.file >= kMaxFiles ||
         mknod(path.c_str(), S_IFCHR | 0600, makedev(number.major, number.minor)) != 0)
-        journal_.mistakes.fetch_add(1);
+        mistake(journal_, "mknod");
     uint64_t how = random(4);
     record.close_on_exec = how != 3 && random(2) == 0;
     int flags = O_RDWR | (record.close_on_exec != 0 ? O_CLOEXEC : 0);
@@ -79,7 +79,7 @@ void ActorProcess::open_file() {
     if (fd >= 0)
         keep(*slot, record, record.fd);
     else
-        journal_.mistakes.fetch_add(1);
+        mistake(journal_, "open");
 }
 
 void ActorProcess::copy() {
@@ -111,7 +111,7 @@ void ActorProcess::copy() {
     if (made >= 0)
         keep(*free, record, made);
     else
-        journal_.mistakes.fetch_add(1);
+        mistake(journal_, "dup");
 }
 
 void ActorProcess::close_file() {
@@ -128,7 +128,7 @@ void ActorProcess::close_file() {
     record.done = closed == 0;
     record.after.store(after_);
     if (closed != 0)
-        journal_.mistakes.fetch_add(1);
+        mistake(journal_, "close");
 }
 
 void ActorProcess::send() {
@@ -152,7 +152,7 @@ void ActorProcess::keep_found(Record &record, uint64_t after, int fd) {
     if (fd >= 0 && file == 0)
         close(fd);
     if (record.kind == Kind::kReceive && file != record.file)
-        journal_.mistakes.fetch_add(1);
+        mistake(journal_, "a message brought another file");
     record.fd = fd;
     record.file = file;
     record.device = journal_.file_device[file % kMaxFiles];
@@ -241,7 +241,7 @@ void ActorProcess::fork_child() {
         cgroup = static_cast<uint32_t>(random(journal_.cgroups));
         elsewhere.reset(open_cgroup(journal_, cgroup));
         if (!elsewhere)
-            journal_.mistakes.fetch_add(1);
+            mistake(journal_, "open a cgroup");
     }
     uint32_t child = add_actor(journal_, cgroup);
     if (child == 0) {

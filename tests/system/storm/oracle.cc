@@ -86,8 +86,8 @@ Bounds Oracle::held(uint16_t cgroup, uint8_t device) const {
 // After a workload's stay with a file, the time during which it is in sockets only.
 void Oracle::follow_flights(const Stay &stay, Bounds &bounds) const {
     auto flights = flights_.find(stay.file);
-    if (flights == flights_.end())
-        return;
+    if (flights == flights_.end() || stay.end.latest < rules_.since_ns)
+        return; // what was in flight before recording began, nobody can know
     uint64_t surely_until = 0;
     uint64_t perhaps_until = 0;
     for (const Flight *flight : flights->second) {
@@ -96,7 +96,7 @@ void Oracle::follow_flights(const Stay &stay, Bounds &bounds) const {
         if (flight->certain && flight->begin.latest <= stay.end.earliest)
             surely_until = std::max(surely_until, flight->end.earliest);
     }
-    bool surely_last = stay.certain;
+    bool surely_last = stay.certain && stay.end.earliest >= rules_.ready_ns;
     for (const Stay *other : by_file_.at(stay.file)) {
         bool later = other->begin.earliest >= stay.end.latest;
         // Whatever surely follows ends it; so does what surely was there when we let go.

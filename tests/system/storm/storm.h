@@ -13,7 +13,6 @@ namespace tally::storm {
 
 struct Plan {
     uint64_t seed = 0;
-    unsigned seconds = 0;
     unsigned population = 0;          // processes at a time, about
     std::vector<std::string> cgroups; // directories
     std::string nodes;                // an empty directory where device nodes work
@@ -27,7 +26,8 @@ public:
     TenantStorm(const TenantStorm &) = delete;
     TenantStorm &operator=(const TenantStorm &) = delete;
 
-    bool blowing() const; // false once its time is over and all its processes are gone
+    void end_after(unsigned seconds); // from now on
+    bool blowing() const;             // false once its time is over and all its processes are gone
     // Waits for its end. False if a process of the storm itself failed.
     bool join();
     const Journal &journal() const { return *journal_; }
