@@ -129,6 +129,44 @@ TEST_P(Accelerators, APassedGroupIsItsReceivers) {
     expect_opens("manager", 1);
 }
 
+// The same with VFIO's device files (Linux 6.6 on) and a QEMU that takes them passed.
+TEST_P(Accelerators, APassedDeviceFileIsItsGuests) {
+    if (!has_iommufd())
+        GTEST_SKIP() << "this kernel has no iommufd";
+    ServiceCgroup service("/system.slice/libvirtd.service");
+    ServiceCgroup scope(machine_scope(9, "modern"));
+    int sockets[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    char byte = 'x';
+    TenantProcess guest(scope.directory(), [&](Deed &deed) {
+        std::string device = std::to_string(receive_fd(sockets[1], &byte, 1));
+        deed.begin_ns = boottime_ns();
+        std::string iommu = std::to_string(receive_fd(sockets[1], &byte, 1));
+        iommu = "iommufd,id=iommu,fd=" + iommu;
+        device = "vfio-pci,iommufd=iommu,fd=" + device;
+        const char *qemu = "build/vm/qemu/usr/bin/qemu-system-x86_64"; // tests/vm/iommufd
+        execl(qemu, qemu, "-accel", "tcg", "-m", "96M", "-display", "none", "-nodefaults",
+              "-object", iommu.c_str(), "-device", device.c_str(), nullptr);
+        _exit(127);
+    });
+    TenantProcess manager(service.directory(), [&](Deed &deed) {
+        Fd device(open(second().device_file().c_str(), O_RDWR | O_CLOEXEC));
+        Fd iommu(open("/dev/iommu", O_RDWR | O_CLOEXEC));
+        deed.end_ns = boottime_ns();
+        send_fd(sockets[0], device.get(), &byte, 1);
+        send_fd(sockets[0], iommu.get(), &byte, 1);
+    });
+    manager.join();
+    close(sockets[0]);
+    close(sockets[1]);
+    ASSERT_TRUE(until([&] { return second().is_enabled(); })) << "QEMU did not set it up";
+    sleep_ms(1500);
+    Span held = kill_guest(guest, {manager.deed().end_ns, guest.deed().begin_ns});
+    read_report();
+    expect_held("modern", second().name_in_report(), held);
+    expect_opens("modern", 0);
+}
+
 // The device's own file, which is no device node's, keeps the group open (vfio_group_use_container
 // takes a reference to the group's file). No descriptor table shows that.
 TEST_P(Accelerators, TheDeviceFileAloneHolds) {

@@ -23,8 +23,8 @@ void Recording::SetUp() {
     if (lab_ == nullptr) {
         lab_ = std::make_unique<Lab>();
         std::string rules = kTenants;
-        for (const char *guest :
-             {"first", "second", "receiver", "keeper", "reset", "removed", "returned", "rendering"})
+        for (const char *guest : {"first", "second", "receiver", "keeper", "reset", "removed",
+                                  "returned", "rendering", "modern"})
             rules += guest_rule(guest);
         lab_->write("tenants.d/lab.toml", rules);
         lab_->start_collector();

@@ -61,6 +61,12 @@ void load_vfio() {
     Outcome loaded = run({"modprobe", "-a", "vfio-pci", "vfio_iommu_type1"});
     ASSERT_EQ(loaded.status, 0) << loaded.output;
     write_attribute("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "1");
+    if (has_iommufd())
+        write_attribute("/sys/module/iommufd/parameters/allow_unsafe_interrupts", "1");
+}
+
+bool has_iommufd() {
+    return fs::exists("/dev/iommu");
 }
 
 PassedThrough::PassedThrough(std::string address) : address_(std::move(address)) {
@@ -85,6 +91,17 @@ void PassedThrough::bind() const {
 std::string PassedThrough::group() const {
     std::error_code none;
     return "/dev/vfio/" + fs::read_symlink(sysfs() + "/iommu_group", none).filename().string();
+}
+
+std::string PassedThrough::device_file() const {
+    for (const auto &node : fs::directory_iterator(sysfs() + "/vfio-dev"))
+        return "/dev/vfio/devices/" + node.path().filename().string();
+    return {};
+}
+
+bool PassedThrough::is_enabled() const {
+    auto enabled = read_text(sysfs() + "/enable");
+    return enabled && *enabled != "0\n";
 }
 
 void PassedThrough::poke(const std::string &attribute) const {

@@ -19,8 +19,10 @@ void write_attribute(const std::string &path, const std::string &value);
 // The functions that tests/vm/boot --vfio adds (PCI class "other display"): "0000:01:00.0".
 std::vector<std::string> spare_functions();
 
-// Loads VFIO. Emulated interrupts are not remapped, which VFIO refuses unless told otherwise.
+// Loads VFIO, and iommufd where there is one. Emulated interrupts are not remapped, which both
+// refuse unless told otherwise.
 void load_vfio();
+bool has_iommufd();
 
 // A PCI function that vfio-pci drives, for as long as this lives.
 class PassedThrough {
@@ -32,7 +34,9 @@ public:
 
     const std::string &address() const { return address_; }
     std::string name_in_report() const { return "pci:" + address_; }
-    std::string group() const; // "/dev/vfio/7"
+    std::string group() const;       // "/dev/vfio/7"
+    std::string device_file() const; // "/dev/vfio/devices/vfio0"; the kernel must have iommufd
+    bool is_enabled() const;         // VFIO enables it when its user binds or opens it
     // Writes 1: "reset", "remove".
     void poke(const std::string &attribute) const;
     // Has vfio-pci drive it; again after it came back to the bus.
