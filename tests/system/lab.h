@@ -101,7 +101,8 @@ struct Deed {
     uint64_t end_ns = 0;    // just before the last release
     uint64_t after_ns = 0;  // just after it
     uint64_t opens = 0;
-    int fd = -1; // of the last open
+    int fd = -1;                      // of the last open
+    volatile bool agent_runs = false; // told to a tenant who waits for it
 };
 
 // A child process inside `cgroup_directory` running `work`, whose Deed is shared memory.

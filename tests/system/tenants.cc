@@ -39,6 +39,7 @@ RecordedTenants::RecordedTenants(const std::string &rung) {
     open_early();
     lab_.start_agent({"--hooks=" + rung});
     agent_started_ = boottime_ns();
+    processes_.at("early")->deed().agent_runs = true;
     open_and_release();
     share_in_a_workload();
     pass();
@@ -79,7 +80,9 @@ void RecordedTenants::start(const std::string &name, const std::function<void(De
 void RecordedTenants::open_early() {
     start("early", [](Deed &deed) {
         int fd = open_device(deed);
-        sleep_ms(3500);
+        while (!deed.agent_runs) // an emulated machine takes its time
+            sleep_ms(10);
+        sleep_ms(2500);
         release(deed, fd);
     });
     sleep_ms(300);
@@ -99,9 +102,13 @@ void RecordedTenants::open_and_release() {
         deed.end_ns = boottime_ns(); // exits without close
     });
     start("executing", [](Deed &deed) {
-        open_device(deed);
-        deed.end_ns = boottime_ns() + 2'000'000'000;
-        execlp("sleep", "sleep", "2", nullptr);
+        pid_t child = fork();
+        if (child == 0) {
+            open_device(deed);
+            execlp("sleep", "sleep", "2", nullptr);
+        }
+        waitpid(child, nullptr, 0);
+        deed.end_ns = boottime_ns(); // the child's files went before it could be waited for
     });
     start("opening-often", [](Deed &deed) {
         for (int i = 0; i < 500; i++) {
