@@ -19,9 +19,12 @@ namespace {
 constexpr const char *kDevice = "/dev/full"; // stands in: a character device nobody else opens
 
 int open_device(Deed &deed, const char *path = kDevice) {
+    uint64_t before = boottime_ns();
     int fd = open(path, O_RDWR);
-    if (fd >= 0 && deed.opens++ == 0)
+    if (fd >= 0 && deed.opens++ == 0) {
+        deed.before_ns = before;
         deed.begin_ns = boottime_ns();
+    }
     deed.fd = fd;
     return fd;
 }
@@ -29,6 +32,7 @@ int open_device(Deed &deed, const char *path = kDevice) {
 void release(Deed &deed, int fd) {
     deed.end_ns = boottime_ns();
     close(fd);
+    deed.after_ns = boottime_ns();
 }
 
 } // namespace
@@ -231,7 +235,8 @@ void RecordedTenants::cross_cgroups() {
         deed.end_ns = boottime_ns();
         ssize_t moved = write(procs.get(), "0", 1);
         Deed &there = processes_.at("arriving")->deed();
-        there.begin_ns = moved == 1 ? boottime_ns() : 0;
+        there.before_ns = deed.end_ns;
+        there.begin_ns = deed.after_ns = moved == 1 ? boottime_ns() : 0;
         sleep_ms(2400);
         release(there, fd);
     });
