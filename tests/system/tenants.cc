@@ -112,7 +112,8 @@ void RecordedTenants::open_and_release() {
             execlp("sleep", "sleep", "2", nullptr);
         }
         waitpid(child, nullptr, 0);
-        deed.end_ns = boottime_ns(); // the child's files went before it could be waited for
+        deed.after_ns = boottime_ns(); // the child's files went before it could be waited for
+        deed.end_ns = deed.begin_ns + 2'000'000'000;
     });
     start("opening-often", [](Deed &deed) {
         for (int i = 0; i < 500; i++) {
@@ -260,6 +261,7 @@ void RecordedTenants::be_killed() {
     sleep_ms(2400);
     processes_.at("killed")->deed().end_ns = boottime_ns();
     processes_.at("killed")->kill_now();
+    processes_.at("killed")->deed().after_ns = boottime_ns();
 }
 
 } // namespace tally
