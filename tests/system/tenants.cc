@@ -187,6 +187,7 @@ void RecordedTenants::pass() {
     start("passing", [&](Deed &deed) {
         int fd = open_device(deed);
         sleep_ms(2100);
+        processes_.at("receiving")->deed().before_ns = boottime_ns();
         send_fd(sockets[1], fd, "x", 1);
         release(deed, fd);
     });
@@ -205,7 +206,9 @@ void RecordedTenants::cross_cgroups() {
     while (owner.deed().fd < 0)
         sleep_ms(1);
     start("taking", [pid = owner.pid(), wanted = owner.deed().fd](Deed &deed) {
-        int fd = take_fd(open_pidfd(pid), wanted);
+        int pidfd = open_pidfd(pid);
+        deed.before_ns = boottime_ns();
+        int fd = take_fd(pidfd, wanted);
         deed.begin_ns = boottime_ns();
         sleep_ms(3500);
         release(deed, fd);
@@ -216,6 +219,7 @@ void RecordedTenants::cross_cgroups() {
         Fd elsewhere(open(directories_.at("begotten").c_str(), O_RDONLY | O_DIRECTORY));
         int fd = open_device(deed);
         sleep_ms(1700);
+        processes_.at("begotten")->deed().before_ns = boottime_ns();
         pid_t child = fork_into(elsewhere.get());
         if (child == 0) {
             Deed &its = processes_.at("begotten")->deed();
