@@ -45,12 +45,12 @@ void Findings::add(const Entry &entry, const std::vector<Gap> &gaps) {
     add_clock(entry);
     for (const pb::Loss &loss : entry.statement().recording().losses()) {
         if (loss.count() > 0)
-            add_to(repeated(entry, kLoss, loss.place()).amount, loss.count());
+            add_to(repeated(entry, kLoss, loss.place(), loss.place()).amount, loss.count());
     }
     add_unattributed(entry);
     for (const pb::Event &event : entry.statement().events()) {
         if (!is_routine(event))
-            repeated(entry, kEvent, event_name(event.kind()) + ": " + event.detail());
+            add_event(entry, event_name(event.kind()) + ": " + event.detail());
     }
 }
 
@@ -62,6 +62,9 @@ std::vector<Finding> Findings::all() const {
             finding.text = std::to_string(repeated.amount) + " lost: " + finding.text;
         else if (finding.kind == kUnattributed)
             finding.text += " for " + duration(repeated.amount);
+        size_t pid = repeated.by_others ? finding.text.find(repeated.pid) : std::string::npos;
+        if (pid != std::string::npos)
+            finding.text.insert(pid + repeated.pid.size(), " and others");
         if (finding.kind != kEvent || repeated.statements > 1)
             finding.text += ", in " + count_of(repeated.statements, "statement");
     }
@@ -109,17 +112,30 @@ void Findings::add_unattributed(const Entry &entry) {
             continue;
         std::string subject =
             "no tenant for " + cgroup_name(workload) + ", which held " + entry.device_id(usage);
-        add_to(repeated(entry, kUnattributed, subject).amount, usage.held_ns());
+        add_to(repeated(entry, kUnattributed, subject, subject).amount, usage.held_ns());
     }
 }
 
+// What a program does time and again, each time as another process, is one finding.
+void Findings::add_event(const Entry &entry, const std::string &text) {
+    constexpr std::string_view kPid = "pid ";
+    size_t begin = std::min(text.find(kPid), text.size());
+    size_t end = std::min(text.find_first_not_of("0123456789", begin + kPid.size()), text.size());
+    std::string pid = text.substr(begin, end - begin);
+    Repeated &found = repeated(entry, kEvent, text.substr(0, begin) + text.substr(end), text);
+    if (found.pid.empty())
+        found.pid = pid;
+    found.by_others |= found.pid != pid;
+}
+
+// `subject` tells what is the same finding, `text` says it.
 Findings::Repeated &Findings::repeated(const Entry &entry, const char *kind,
-                                       const std::string &subject) {
+                                       const std::string &subject, const std::string &text) {
     const pb::Statement &statement = entry.statement();
     Repeated &found = repeated_[{statement.host(), kind, subject}];
     if (found.statements == 0) {
         found.position = found_.size();
-        add(entry, kind, printable(subject, 1024));
+        add(entry, kind, printable(text, 1024));
     }
     if (found.last_sequence != statement.sequence())
         found.statements++;

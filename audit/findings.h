@@ -35,6 +35,7 @@ public:
 private:
     void add(const Entry &entry, const char *kind, std::string text);
     void add_clock(const Entry &entry);
+    void add_event(const Entry &entry, const std::string &text);
     void add_unattributed(const Entry &entry);
 
     struct Repeated {
@@ -42,8 +43,11 @@ private:
         uint64_t last_sequence = 0;
         uint64_t statements = 0;
         uint64_t amount = 0;
+        std::string pid; // "pid 77", of an event's first
+        bool by_others = false;
     };
-    Repeated &repeated(const Entry &entry, const char *kind, const std::string &subject);
+    Repeated &repeated(const Entry &entry, const char *kind, const std::string &subject,
+                       const std::string &text);
 
     std::vector<Finding> found_;
     std::map<std::tuple<std::string, std::string, std::string>, Repeated> repeated_;

@@ -193,6 +193,25 @@ TEST_F(FindingsAudit, WhatGoesOnForManyWindowsIsOneFinding) {
               std::vector<std::string>{"event: agent traced: by pid 7 (gdb), in 3 statements"});
 }
 
+TEST_F(FindingsAudit, WhatAProgramDoesTimeAndAgainIsOneFinding) {
+    for (const std::string &detail :
+         {std::string("pid 77 (bpftool) in /a"), std::string("pid 912 (bpftool) in /a"),
+          std::string("pid 9 (bpftool) in /b"), std::string("pid "),
+          std::string(2000, 'x') + "pid 1", std::string(2000, 'x') + "pid 2"}) {
+        say_changed(gpu1, [&](pb::Statement &statement) {
+            pb::Event &event = *statement.add_events();
+            event.set_kind(pb::Event::KIND_FOREIGN_BPF);
+            event.set_detail(detail);
+        });
+    }
+    std::string what = "event: foreign use of our BPF objects: ";
+    EXPECT_EQ(lines(),
+              (std::vector<std::string>{what + "pid 77 and others (bpftool) in /a, in 2 statements",
+                                        what + "pid 9 (bpftool) in /b", what + "pid ",
+                                        what + std::string(1024 - what.size() + 7, 'x') +
+                                            "..., in 2 statements"}));
+}
+
 TEST_F(FindingsAudit, AFindingNamesItsPlace) {
     say(gpu2, 2);
     say(gpu1);
