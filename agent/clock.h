@@ -19,8 +19,17 @@ inline uint64_t read_clock(clockid_t clock) {
     return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
+// Whoever is interrupted between the two readings reads again, or a busy machine would look like a
+// clock that was set.
 inline Instant now() {
-    return {read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_REALTIME)};
+    constexpr uint64_t kInterrupted = 100'000;
+    Instant at;
+    for (int tries = 0; tries < 8; tries++) {
+        at = {read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_REALTIME)};
+        if (read_clock(CLOCK_BOOTTIME) - at.boottime_ns < kInterrupted)
+            break;
+    }
+    return at;
 }
 
 } // namespace tally

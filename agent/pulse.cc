@@ -18,8 +18,9 @@ std::optional<std::string> Pulse::rests(uint64_t monotonic_ns, uint64_t sleep_ns
     sleep_ns_ = sleep_ns;
     if (worked <= kLongest)
         return std::nullopt;
-    return "for " + seconds(worked) + " amid its work: stopped, starved of CPU, or waiting for a " +
-           "disk or a name server";
+    return "for " + seconds(worked) +
+           " amid its work: stopped, frozen, starved of CPU, or waiting " +
+           "for a disk or a name server";
 }
 
 std::optional<std::string> Pulse::wakes(uint64_t monotonic_ns) {
