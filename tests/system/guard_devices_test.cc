@@ -1,9 +1,7 @@
 // Devices and drivers that come and go, which the agent must see at once: its window is an hour.
-#include "base/durable.h"
 #include "tests/system/guard_rig.h"
 
 #include <csignal>
-#include <filesystem>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,8 +9,6 @@
 
 namespace tally {
 namespace {
-
-namespace fs = std::filesystem;
 
 class DeviceComing : public GuardTest {
 protected:
@@ -69,23 +65,6 @@ TEST_F(DeviceComing, OtherProcessesAreNotTheKernel) {
     uevent("add");
     EXPECT_TRUE(told("device added: node:late")) << lab_.agent().output();
     findings();
-}
-
-std::string attribute(const fs::path &path) {
-    auto contents = read_text(path.string());
-    std::string_view rest = contents ? std::string_view(*contents) : "";
-    return std::string(take_until(rest, '\n'));
-}
-
-// The address of an emulated display that nobody looks at (QEMU's bochs-display), as the lab of
-// tests/vm has it: a watched PCI function that may be taken away.
-std::string spare_function() {
-    for (const auto &entry : fs::directory_iterator("/sys/bus/pci/devices")) {
-        if (attribute(entry.path() / "vendor") == "0x1234" &&
-            attribute(entry.path() / "class") == "0x038000")
-            return entry.path().filename().string();
-    }
-    return {};
 }
 
 class DriverComing : public DeviceComing {
