@@ -4,17 +4,16 @@
  * driver's back. One record for each deed, in a ring that stays in the kernel, so that what was
  * done while no agent ran is told by the next one. Nothing is prevented. Each hook is optional.
  *
- *   guard_signal   every rung: kill(2) and all others -> __send_signal_locked ->
- * trace_signal_generate (kernel/signal.c); after whether it was delivered is known guard_map
- * BPF_MAP_GET_FD_BY_ID, BPF_OBJ_GET -> bpf_map_new_fd -> security_bpf_map guard_prog     the same
- * for programs -> bpf_prog_new_fd -> security_bpf_prog (kernel/bpf/syscall.c). Links pass no such
- * place: a scan finds who has one guard_trace    ptrace(2) to attach, /proc/PID/mem,
- * process_vm_writev(2), pidfd_getfd(2)
- *                  -> __ptrace_may_access -> security_ptrace_access_check (kernel/ptrace.c)
- *   guard_mapped   mmap of a resource file -> pci_mmap_resource_uc or _wc
- * (drivers/pci/pci-sysfs.c), or of /proc/bus/pci/BB/DD.F -> proc_bus_pci_mmap (drivers/pci/proc.c),
- * both
- *                  -> pci_mmap_resource_range (drivers/pci/mmap.c)
+ * guard_signal: kill(2) and all others -> __send_signal_locked -> trace_signal_generate
+ *   (kernel/signal.c), after whether it was delivered is known. On every rung.
+ * guard_map: BPF_MAP_GET_FD_BY_ID, BPF_OBJ_GET -> bpf_map_new_fd -> security_bpf_map.
+ * guard_prog: the same for programs -> bpf_prog_new_fd -> security_bpf_prog
+ *   (kernel/bpf/syscall.c). Links pass no such place: a scan finds who has one.
+ * guard_trace: ptrace(2) to attach, /proc/PID/mem, process_vm_writev(2), pidfd_getfd(2)
+ *   -> __ptrace_may_access -> security_ptrace_access_check (kernel/ptrace.c).
+ * guard_mapped: mmap of a resource file -> pci_mmap_resource_uc or _wc (drivers/pci/pci-sysfs.c),
+ *   or of /proc/bus/pci/BB/DD.F -> proc_bus_pci_mmap (drivers/pci/proc.c); both
+ *   -> pci_mmap_resource_range (drivers/pci/mmap.c).
  *
  * The kprobe_guard_* are the same as kprobes.
  */
