@@ -187,6 +187,22 @@ static __noinline void note_passed(__u64 file, __u64 to, __u64 now) {
     bpf_for_each_map_elem(&holders, note_left, &passed, 0);
 }
 
+/* A scan finds what the last one found: all that there is to do on a rung that knows of ends by
+ * scans alone, where it is most of a scan's work. */
+static __always_inline int found_again(struct file *file, __u64 workload, __u32 device) {
+    struct wire_holder_key key = {.file = (__u64)file, .workload = workload};
+    struct wire_state *state = get_state();
+    struct wire_holder *known;
+
+    if (!state || state->follows_release || state->generation != generation)
+        return 0;
+    known = bpf_map_lookup_elem(&holders, &key);
+    if (!known || known->device != device)
+        return 0;
+    known->seen = state->scan_number;
+    return 1;
+}
+
 /* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known
  * already. */
 static __noinline void hold_file(struct file *file, __u64 workload, __u32 device,

@@ -35,6 +35,11 @@ static __always_inline __u64 task_workload(struct task_struct *task) {
     return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
+/* The same where the verifier knows that `task` is a task_struct. */
+static __always_inline __u64 known_task_workload(struct task_struct *task) {
+    return task->cgroups->dfl_cgrp->kn->id;
+}
+
 static __always_inline __u64 current_workload(void) {
     return task_workload(bpf_get_current_task_btf());
 }

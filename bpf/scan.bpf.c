@@ -11,6 +11,7 @@ int scan(struct bpf_iter__task_file *ctx) {
     struct task_struct *task = ctx->task;
     struct file *file = ctx->file;
     __u32 number, *device;
+    __u64 workload;
 
     if (!task || !file) {
         sweep();
@@ -22,8 +23,11 @@ int scan(struct bpf_iter__task_file *ctx) {
         return 0;
     }
     device = bpf_map_lookup_elem(&devices, &number);
-    if (device)
-        hold_file(file, task_workload(task), *device, FOUND_OPEN);
+    if (!device)
+        return 0;
+    workload = known_task_workload(task);
+    if (!found_again(file, workload, *device))
+        hold_file(file, workload, *device, FOUND_OPEN);
     return 0;
 }
 
