@@ -17,16 +17,21 @@ Result<std::unique_ptr<Chain>> Chain::open(const std::string &state_directory, u
 }
 
 Status Chain::resume() {
-    if (spool_.last_sequence() > 0) {
-        auto last = spool_.read(spool_.last_sequence());
-        if (!last)
-            return last.error();
-        TALLY_TRY(signer_.resume(*last));
-    }
     auto bytes = read_file(baseline_path_);
     pb::Baseline baseline;
     if (!bytes || !baseline.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())) ||
         baseline.boot_id() != signer_.boot_id())
+        baseline.Clear();
+    std::set<uint32_t> devices;
+    for (const pb::Device &device : baseline.devices())
+        devices.insert(device.index());
+    if (spool_.last_sequence() > 0) {
+        auto last = spool_.read(spool_.last_sequence());
+        if (!last)
+            return last.error();
+        TALLY_TRY(signer_.resume(*last, devices));
+    }
+    if (baseline.boot_id().empty())
         return ok();
     // Of another chain, or of one whose end was lost: nothing to build on.
     uint64_t last = baseline.first_sequence() + static_cast<uint64_t>(baseline.statements_size());

@@ -65,7 +65,7 @@ Result<Signer> Signer::load(const std::string &key_file, const std::string &cert
     return signer;
 }
 
-Status Signer::resume(ByteView last_attestation) {
+Status Signer::resume(ByteView last_attestation, const std::set<uint32_t> &devices) {
     auto envelope = dsse_open(last_attestation);
     if (!envelope)
         return envelope.error();
@@ -79,7 +79,8 @@ Status Signer::resume(ByteView last_attestation) {
     if (statement.host() != head_.host)
         return Error{"the last attestation is of host " + printable(statement.host()) +
                      ", the configuration says " + head_.host};
-    accept(statement, last_attestation);
+    head_.devices = devices;
+    accept(statement, last_attestation); // its own inventory, if it brings one, counts
     return ok();
 }
 

@@ -5,6 +5,7 @@
 #include "attest/rules.h"
 #include "base/result.h"
 
+#include <set>
 #include <string>
 
 namespace tally {
@@ -16,8 +17,9 @@ public:
     static Result<Signer> load(const std::string &key_file, const std::string &certificate_file,
                                const std::string &host, const std::string &boot_id);
 
-    // Takes the chain up after its last attestation, which must be this host's.
-    Status resume(ByteView last_attestation);
+    // Takes the chain up after its last attestation, which must be this host's. `devices`: the
+    // inventory as of then, which an earlier one brought.
+    Status resume(ByteView last_attestation, const std::set<uint32_t> &devices);
 
     const ChainHead &head() const { return head_; }
     const Bytes &certificate() const { return certificate_; } // DER

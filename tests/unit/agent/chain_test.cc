@@ -43,8 +43,15 @@ protected:
             statement.mutable_recording()->set_since_boottime_ns(1);
             statement.set_part(part);
             statement.set_parts(parts);
-            if (window == 1)
-                statement.mutable_inventory();
+            statement.add_workloads()->set_cgroup_id(42);
+            pb::Usage &usage = *statement.add_usage();
+            usage.set_device(3);
+            usage.set_opens(1);
+            if (window != 1)
+                continue;
+            pb::Device &device = *statement.mutable_inventory()->add_devices();
+            device.set_index(3);
+            device.set_id("node:x");
         }
         return all;
     }
@@ -54,6 +61,7 @@ protected:
         snapshot.losses["somewhere"] = window;
         pb::Baseline baseline;
         put_totals(baseline, snapshot);
+        baseline.add_devices()->set_index(3);
         return baseline;
     }
     // A state directory with the baseline of `from` and the first `count` records of its spool.
