@@ -7,6 +7,7 @@
  *
  *   hold_file     a workload has the file in a descriptor table (opened, received, found)
  *   leave_file    a descriptor table let go of the file
+ *   take_along    a process that has the file leaves the workload
  *   release_file  the file is gone, whoever had it
  *   sweep         after a scan: whoever was not seen to have it
  *
@@ -21,8 +22,9 @@
 
 enum evidence {
     SEEN_OPENING = WIRE_CANARY_OPENED,
-    SEEN_RECEIVING = WIRE_CANARY_RECEIVED, /* passed, or its workload changed */
+    SEEN_RECEIVING = WIRE_CANARY_RECEIVED, /* passed */
     FOUND_OPEN = WIRE_CANARY_FOUND,        /* by a scan */
+    SEEN_COMING = WIRE_CANARIES,           /* with a process that was moved here, or born */
 };
 
 /* While one agent's programs take over from another's, both are attached: these count if the state
@@ -110,10 +112,17 @@ struct one_file {
     __u32 all_left;
 };
 
+/* When a holder that no longer has the file lost it, as far as is known; 0: it is not. */
+static __always_inline __u64 end_of(const struct wire_holder *holder) {
+    return holder->flown_ns ? holder->flown_ns : holder->left_ns;
+}
+
 /* Who let go of it last had it until the end; whoever did before, until then. */
 static __always_inline __u64 end_at_release(const struct wire_holder *holder, __u64 workload,
                                             const struct one_file *gone) {
-    return holder->left_ns && workload != gone->last_leaver ? holder->left_ns : gone->at;
+    __u64 end = end_of(holder);
+
+    return end && workload != gone->last_leaver ? end : gone->at;
 }
 
 static long end_if_of_file(struct bpf_map *map, struct wire_holder_key *key,
@@ -156,35 +165,43 @@ static long note_whether_left(struct bpf_map *map, struct wire_holder_key *key,
     return 0;
 }
 
-static long note_left(struct bpf_map *map, struct wire_holder_key *key, struct wire_holder *holder,
-                      struct one_file *passed) {
-    if (key->file != passed->file || key->workload == passed->but)
-        return 0;
-    if (!holder->left_ns || (passed->all_left && key->workload == passed->last_leaver))
-        holder->left_ns = passed->at;
-    return 0;
-}
-
-/* Another workload got the file. The share of those before ends here, unless a scan still finds
- * them with it; that of one who had let go of it, and kept it only because nobody had, ends here
- * too. */
+/* Another workload received the file. If all others had let go of it, then it was in flight until
+ * now, and until now it was the last one's. */
 static __noinline void note_passed(__u64 file, __u64 to, __u64 now) {
     struct wire_file *shared = bpf_map_lookup_elem(&files, &file);
-    struct one_file passed = {.file = file, .at = now, .but = to, .all_left = 1};
+    struct one_file passed = {.file = file, .but = to, .all_left = 1};
     struct wire_holder_key key = {.file = file};
-    struct wire_holder *holder;
+    struct wire_holder *last;
 
     if (!shared)
         return;
-    key.workload = shared->first;
-    holder = shared->holders == 2 && shared->first != to ? bpf_map_lookup_elem(&holders, &key) : 0;
-    if (holder) { /* mostly there was one */
-        holder->left_ns = now;
-        return;
-    }
-    passed.last_leaver = shared->last_leaver;
     bpf_for_each_map_elem(&holders, note_whether_left, &passed, 0);
-    bpf_for_each_map_elem(&holders, note_left, &passed, 0);
+    if (!passed.all_left)
+        return;
+    key.workload = shared->last_leaver;
+    last = key.workload != to ? bpf_map_lookup_elem(&holders, &key) : NULL;
+    if (!last)
+        return;
+    shared->flown_ns = last->flown_ns = now;
+    tell(WIRE_SHARED_LEFT, key.workload, last->device, now);
+}
+
+static long forget_flight(struct bpf_map *map, struct wire_holder_key *key,
+                          struct wire_holder *holder, struct one_file *kept) {
+    if (key->file == kept->file && holder->flown_ns >= kept->at)
+        holder->flown_ns = 0;
+    return 0;
+}
+
+/* A workload that seemed to have let go of the file at left_ns had it all along: what seemed to be
+ * in flight since then was not. */
+static __noinline void note_kept(__u64 file, __u64 left_ns) {
+    struct wire_file *shared = bpf_map_lookup_elem(&files, &file);
+    struct one_file kept = {.file = file, .at = left_ns};
+
+    if (!shared || !left_ns || shared->flown_ns < left_ns)
+        return;
+    bpf_for_each_map_elem(&holders, forget_flight, &kept, 0);
 }
 
 /* A scan finds what the last one found: all that there is to do on a rung that knows of ends by
@@ -231,8 +248,12 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
     known = bpf_map_lookup_elem(&holders, &key);
     if (known) {
         known->seen = state->scan_number;
-        if (evidence != FOUND_OPEN || known->left_ns < state->scan_number)
-            known->left_ns = 0;
+        known->missed = 0;
+        if (evidence != FOUND_OPEN || known->left_ns < state->scan_number) {
+            if (evidence == FOUND_OPEN)
+                note_kept(key.file, known->left_ns);
+            known->left_ns = known->flown_ns = 0;
+        }
         shared = bpf_map_lookup_elem(&files, &key.file);
         if (shared)
             shared->seen = state->scan_number;
@@ -264,10 +285,24 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         __sync_fetch_and_add(&total->found, 1);
     if (__sync_fetch_and_add(&total->open_files, 1) == 0)
         __sync_fetch_and_add(&total->held_ns, -now);
-    if (__sync_fetch_and_add(&shared->holders, 1) > 0 && evidence == SEEN_RECEIVING) {
+    /* A file that nobody ever let go of was not in flight. */
+    if (__sync_fetch_and_add(&shared->holders, 1) > 0 && evidence == SEEN_RECEIVING &&
+        shared->last_leaver)
         note_passed(key.file, workload, now);
-        tell(WIRE_SHARED_LEFT, workload, device, now);
-    }
+}
+
+/* A process that has the file in its table leaves the workload. */
+static __noinline void take_along(struct file *file, __u64 workload, __u32 device) {
+    struct wire_state *state = get_state();
+    struct wire_holder_key key = {.file = (__u64)file, .workload = workload};
+    struct wire_holder *holder = bpf_map_lookup_elem(&holders, &key);
+    __u64 now = bpf_ktime_get_boot_ns();
+
+    if (!holder || !state || state->generation != generation)
+        return;
+    note_kept(key.file, holder->left_ns);
+    holder->left_ns = now;
+    tell(WIRE_SHARED_LEFT, workload, device, now);
 }
 
 /* A descriptor table of the workload's let go of the file: one that is on a watched device. */
@@ -295,8 +330,10 @@ static __noinline void leave_file(struct file *file, __u64 workload, __u32 devic
         return;
     }
     holder = bpf_map_lookup_elem(&holders, &key);
-    if (holder)
+    if (holder) {
+        note_kept(key.file, holder->left_ns);
         holder->left_ns = now;
+    }
     if (shared->holders > 1)
         tell(WIRE_SHARED_LEFT, workload, device, now);
     if (bpf_map_update_elem(&leaving, &key.file, &none, BPF_NOEXIST) == 0)
@@ -347,10 +384,16 @@ static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct w
 
     if (!state || holder->seen == state->scan_number)
         return 0;
+    /* Where descriptors are seen to go, one that was not is on its way into the table still: the
+     * hooks come before it is there. So it is, once. */
+    if (state->follows_release && !holder->left_ns && !holder->missed) {
+        holder->missed = 1;
+        return 0;
+    }
     /* A rung that does not see descriptors go knows of a passed file only that it was passed: its
      * workload may have had it since. Late, never early. */
     if (state->follows_release)
-        at = holder->left_ns;
+        at = end_of(holder);
     shared = bpf_map_lookup_elem(&files, &gone.file);
     /* In nobody's table, and not gone: in flight in a socket, or mapped. It stays with whoever let
      * go of it last, until somebody receives it or the last reference goes. */

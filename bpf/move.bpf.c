@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Descriptor tables that change their workload as a whole: a process moved to another cgroup, and
- * one born in another. Rare, so the whole table is walked. Tracepoints, for every rung but scanned.
+ * one born in another. Rare, so the whole table is walked. Tracepoints, for every rung but scanned;
+ * the exact ones also see where a process comes from.
  */
 #include "bpf/count.h"
 
@@ -11,9 +12,10 @@
 struct walk {
     struct file **table;
     __u64 workload;
+    int leaving;
 };
 
-static long hold_slot(__u32 slot, struct walk *walk) {
+static long walk_slot(__u32 slot, struct walk *walk) {
     struct file *file = NULL;
     __u32 number, *device;
 
@@ -24,15 +26,17 @@ static long hold_slot(__u32 slot, struct walk *walk) {
     if (!number)
         return 0;
     device = bpf_map_lookup_elem(&devices, &number);
-    if (device)
-        hold_file(file, walk->workload, *device, SEEN_RECEIVING);
+    if (device && walk->leaving)
+        take_along(file, walk->workload, *device);
+    else if (device)
+        hold_file(file, walk->workload, *device, SEEN_COMING);
     return 0;
 }
 
-static __always_inline void hold_table(struct task_struct *task, __u64 workload) {
+static __always_inline void walk_table(struct task_struct *task, __u64 workload, int leaving) {
     struct wire_state *state = get_state();
     struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
-    struct walk walk = {.workload = workload};
+    struct walk walk = {.workload = workload, .leaving = leaving};
     __u32 slots;
 
     /* Whatever a table can bring is held by somebody already. */
@@ -44,7 +48,7 @@ static __always_inline void hold_table(struct task_struct *task, __u64 workload)
         slots = LONGEST_TABLE;
         count_loss(WIRE_LOSS_TABLE_LONG);
     }
-    bpf_loop(slots, hold_slot, &walk, 0);
+    bpf_loop(slots, walk_slot, &walk, 0);
 }
 
 /* cgroup_attach_task -> TRACE_CGROUP_PATH(attach_task, ...) (kernel/cgroup/cgroup.c), when the task
@@ -54,8 +58,28 @@ int BPF_PROG(moved, struct cgroup *to, const char *path, struct task_struct *tas
     __u64 workload = task_workload(task);
 
     if (BPF_CORE_READ(to, kn, id) == workload)
-        hold_table(task, workload);
+        walk_table(task, workload, 0);
     return 0;
+}
+
+/* The same on its way in, when the task still is where it comes from: which workload that is, the
+ * tracepoint does not say. */
+static __always_inline int moving(struct cgroup *to, struct task_struct *task) {
+    __u64 workload = task_workload(task);
+
+    if (BPF_CORE_READ(to, root, hierarchy_id) == 0 && BPF_CORE_READ(to, kn, id) != workload)
+        walk_table(task, workload, 1);
+    return 0;
+}
+
+SEC("fentry/cgroup_attach_task")
+int BPF_PROG(exact_moving, struct cgroup *to, struct task_struct *task) {
+    return moving(to, task);
+}
+
+SEC("kprobe/cgroup_attach_task")
+int BPF_KPROBE(kprobe_moving, struct cgroup *to, struct task_struct *task) {
+    return moving(to, task);
 }
 
 /* kernel_clone -> trace_sched_process_fork (kernel/fork.c); clone3(2) with CLONE_INTO_CGROUP. */
@@ -67,7 +91,7 @@ int BPF_PROG(born, struct task_struct *parent, struct task_struct *child) {
         return 0;
     workload = task_workload(child);
     if (workload != task_workload(parent))
-        hold_table(child, workload);
+        walk_table(child, workload, 0);
     return 0;
 }
 

@@ -16,7 +16,7 @@
  * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
  * afresh. Raise it with any change of layout or meaning.
  */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 /* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
@@ -58,9 +58,11 @@ struct wire_holder_key {
 
 struct wire_holder {
     __u32 device;
-    __u32 zero;
-    __u64 seen;    /* the last scan that saw it, or during which it was opened */
-    __u64 left_ns; /* when a descriptor of the workload's last let go, not contradicted since; 0 */
+    __u32 missed;   /* 1: the last scan did not see it, and nothing had let go of it */
+    __u64 seen;     /* the last scan that saw it, or during which it was opened */
+    __u64 left_ns;  /* when a descriptor of the workload's last let go, not contradicted since; 0 */
+    __u64 flown_ns; /* when another workload received what then was in nobody's table but only in
+                     * flight, and this one's, who had let go last; not contradicted since; 0 */
 };
 
 /* files: what the holders of one open file have in common. */
@@ -70,6 +72,7 @@ struct wire_file {
     __u64 seen;    /* the last scan that saw it in any table, or during which it was opened */
     __u64 first;   /* the workload that had it first: mostly the only one */
     __u64 last_leaver;
+    __u64 flown_ns; /* the latest of its holders' */
 };
 
 /* edges: what the agent should act on at once. */
@@ -182,8 +185,8 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
 WIRE_ASSERT(sizeof(struct wire_usage_key) == 16, "wire_usage_key");
 WIRE_ASSERT(sizeof(struct wire_usage) == 56, "wire_usage");
 WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
-WIRE_ASSERT(sizeof(struct wire_holder) == 24, "wire_holder");
-WIRE_ASSERT(sizeof(struct wire_file) == 32, "wire_file");
+WIRE_ASSERT(sizeof(struct wire_holder) == 32, "wire_holder");
+WIRE_ASSERT(sizeof(struct wire_file) == 40, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
 WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
 WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
