@@ -213,7 +213,7 @@ TEST_P(Conservation, AttestedTimeIsTheTimeHeld) {
         EXPECT_GE(held, least) << seconds(least - held) << " s too little";
         EXPECT_LE(held, most) << seconds(held - most) << " s too much";
         expect_windows(attested, recorded.key(cgroup, device), bounds);
-        if ((held < least || held > most) && shown++ < 3)
+        if ((held < least || held > most) && shown++ < 8)
             std::printf("%s", evidence(recorded.history(), bounds, attested,
                                        recorded.key(cgroup, device), cgroup, device)
                                   .c_str());

@@ -64,6 +64,7 @@ void Oracle::see_begins() {
 Bounds Oracle::held(uint16_t cgroup, uint8_t device) const {
     Bounds bounds;
     std::vector<const Stay *> stays;
+    std::vector<Edge> lost; // to other workloads
     for (size_t i = 0; i < history_.stays.size(); i++) {
         const Stay &stay = history_.stays[i];
         if (stay.cgroup != cgroup || stay.device != device)
@@ -73,18 +74,19 @@ Bounds Oracle::held(uint16_t cgroup, uint8_t device) const {
             bounds.least.add(seen_[i], stay.end.earliest);
         uint64_t late = scans() ? one_scan(stay.end.latest) : 0;
         bounds.most.add(stay.begin.earliest, stay.end.latest + late);
-        if (!scans())
-            follow_flights(stay, bounds);
+        if (!scans()) {
+            note_lost(stay, lost);
+            follow_flights(stay, bounds, lost);
+        }
     }
     if (!rules_.widen)
         return bounds;
-    if (!scans())
-        settle_late(stays, bounds);
+    settle_late(stays, lost, bounds);
     return {bounds.least.narrowed(kExact), bounds.most.widened(kExact)};
 }
 
 // After a workload's stay with a file, the time during which it is in sockets only.
-void Oracle::follow_flights(const Stay &stay, Bounds &bounds) const {
+void Oracle::follow_flights(const Stay &stay, Bounds &bounds, std::vector<Edge> &lost) const {
     auto flights = flights_.find(stay.file);
     if (flights == flights_.end() || stay.end.latest < rules_.since_ns)
         return; // what was in flight before recording began, nobody can know
@@ -117,25 +119,34 @@ void Oracle::follow_flights(const Stay &stay, Bounds &bounds) const {
     bounds.most.add(stay.end.earliest, perhaps_until);
     if (surely_last)
         bounds.least.add(stay.end.earliest, surely_until);
+    for (const Stay *other : by_file_.at(stay.file)) {
+        if (other->cgroup != stay.cgroup && other->begin.latest >= stay.end.earliest &&
+            other->begin.earliest <= perhaps_until)
+            lost.push_back(other->begin); // received by another
+    }
 }
 
-// A workload's last close of a file that lives on in another's table may be settled up to a scan
-// later; if the workload has the device again by then, the time between may count as held.
-void Oracle::settle_late(const std::vector<const Stay *> &stays, Bounds &bounds) const {
-    for (const Stay *stay : stays) {
-        if (stay->file == 0)
-            continue;
-        const auto &all = by_file_.at(stay->file);
-        bool lives_on = std::any_of(all.begin(), all.end(), [&](const Stay *other) {
-            return other->cgroup != stay->cgroup && other->begin.earliest <= stay->end.latest &&
-                   other->end.latest >= stay->end.earliest;
-        });
-        if (!lives_on)
-            continue;
-        uint64_t settled = stay->end.latest + one_scan(stay->end.latest);
+// The end of a stay with a file that lives on in another workload's table.
+void Oracle::note_lost(const Stay &stay, std::vector<Edge> &lost) const {
+    if (stay.file == 0)
+        return;
+    const auto &all = by_file_.at(stay.file);
+    if (std::any_of(all.begin(), all.end(), [&](const Stay *other) {
+            return other->cgroup != stay.cgroup && other->begin.earliest <= stay.end.latest &&
+                   other->end.latest >= stay.end.earliest;
+        }))
+        lost.push_back(stay.end);
+}
+
+// That a workload lost a file which lives on elsewhere may be settled up to a scan later; if the
+// workload has the device again by then, the time between may count as held.
+void Oracle::settle_late(const std::vector<const Stay *> &stays, const std::vector<Edge> &lost,
+                         Bounds &bounds) const {
+    for (const Edge &edge : lost) {
+        uint64_t settled = edge.latest + one_scan(edge.latest);
         for (const Stay *next : stays) {
-            if (next->begin.earliest <= settled && next->begin.latest >= stay->end.earliest)
-                bounds.most.add(stay->end.earliest, next->begin.latest);
+            if (next->begin.earliest <= settled && next->begin.latest >= edge.earliest)
+                bounds.most.add(edge.earliest, next->begin.latest);
         }
     }
 }

@@ -64,8 +64,10 @@ private:
     bool scans() const { return rules_.rung <= pb::RUNG_TRACED; }
     uint64_t one_scan(uint64_t at) const { return rules_.widen ? gaps_.after(at) : 0; }
     void see_begins();
-    void follow_flights(const Stay &stay, Bounds &bounds) const;
-    void settle_late(const std::vector<const Stay *> &stays, Bounds &bounds) const;
+    void follow_flights(const Stay &stay, Bounds &bounds, std::vector<Edge> &lost) const;
+    void note_lost(const Stay &stay, std::vector<Edge> &lost) const;
+    void settle_late(const std::vector<const Stay *> &stays, const std::vector<Edge> &lost,
+                     Bounds &bounds) const;
 
     const History &history_;
     const ScanGaps &gaps_;

@@ -6,6 +6,7 @@
 #include "tests/system/storm/actor.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -106,7 +107,7 @@ void Director::spawn() {
     record.fd = pid;
     record.done = pid > 0;
     record.after.store(after);
-    if (pid < 0)
+    if (pid < 0 && errno != EAGAIN) // the kernel's word for "not now"
         mistake(journal_, "fork");
 }
 
