@@ -23,6 +23,10 @@ struct KeyContext {
         return mbedtls_pk_get_type(&pk) == MBEDTLS_PK_ECKEY &&
                mbedtls_pk_ec(pk)->grp.id == MBEDTLS_ECP_DP_SECP256R1;
     }
+    // mbedtls_pk_sign and _verify copy the key each time, without the table of multiples of the
+    // curve's base point, whose making costs most of a signature. Here it is made once, at first
+    // use, and stays in the key: keys are for one thread.
+    mbedtls_ecdsa_context *ecdsa() const { return mbedtls_pk_ec(pk); }
     // Written from its end, as mbedTLS does.
     Bytes spki() {
         unsigned char der[128];
@@ -103,10 +107,8 @@ const Bytes &VerifyingKey::spki() const {
 
 bool VerifyingKey::verify(ByteView message, ByteView signature) const {
     Digest digest = sha256(message);
-    // mbedTLS does not write to the key here, though it does not say const.
-    auto *pk = const_cast<mbedtls_pk_context *>(&impl_->key.pk);
-    return mbedtls_pk_verify(pk, MBEDTLS_MD_SHA256, digest.data(), digest.size(), signature.data(),
-                             signature.size()) == 0;
+    return mbedtls_ecdsa_read_signature(impl_->key.ecdsa(), digest.data(), digest.size(),
+                                        signature.data(), signature.size()) == 0;
 }
 
 struct SigningKey::Impl {
@@ -156,8 +158,9 @@ Result<Bytes> SigningKey::sign(ByteView message) const {
     Digest digest = sha256(message);
     Bytes signature(MBEDTLS_ECDSA_MAX_LEN);
     size_t size = 0;
-    if (mbedtls_pk_sign(&impl_->key.pk, MBEDTLS_MD_SHA256, digest.data(), digest.size(),
-                        signature.data(), &size, mbedtls_ctr_drbg_random, &impl_->random) != 0)
+    if (mbedtls_ecdsa_write_signature(impl_->key.ecdsa(), MBEDTLS_MD_SHA256, digest.data(),
+                                      digest.size(), signature.data(), &size,
+                                      mbedtls_ctr_drbg_random, &impl_->random) != 0)
         return Error{"sign: mbedTLS failed"};
     signature.resize(size);
     return signature;
