@@ -252,6 +252,8 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         if (evidence != FOUND_OPEN || known->left_ns < state->scan_number) {
             if (evidence == FOUND_OPEN)
                 note_kept(key.file, known->left_ns);
+            else if (evidence == SEEN_RECEIVING && known->left_ns)
+                note_passed(key.file, workload, now); /* not settled yet, and here again */
             known->left_ns = known->flown_ns = 0;
         }
         shared = bpf_map_lookup_elem(&files, &key.file);

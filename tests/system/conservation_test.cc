@@ -139,9 +139,9 @@ double seconds(uint64_t ns) {
     return static_cast<double>(ns) / 1e9;
 }
 
-// A window ends when the agent reads the clock, just before it reads the totals: an edge in between
-// counts in the window before. The sum over windows does not know.
-constexpr uint64_t kReading = 100'000'000;
+// A window ends when the agent reads the clock, before its last scan and before it reads the
+// totals: an edge in between counts in the window before. The sum over windows does not know.
+constexpr uint64_t kReading = 300'000'000;
 
 // How far the attested time is from what the storm proves, and the share of what the rung's
 // tolerance allows.
