@@ -37,6 +37,9 @@ private:
     void kill_all();
     uint64_t wait_ms(unsigned milliseconds); // how much later it is, in ns
     void adapt(uint64_t late_ns);
+    bool has_room() const {
+        return journal_.alive.load() < journal_.population && journal_.pace.load() < 150;
+    }
     bool reap(bool wait);
     bool over() const {
         uint64_t end = journal_.end_ns.load();
@@ -57,7 +60,7 @@ void Director::direct() {
     open_mailboxes();
     constexpr unsigned kTick = 20; // milliseconds
     while (!over()) {
-        for (int i = 0; i < 5 && journal_.alive.load() < journal_.population; i++)
+        for (int i = 0; i < 5 && has_room(); i++)
             spawn();
         if (below(random_, 5) == 0) // ten a second
             kill_one();
