@@ -278,6 +278,8 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
             __sync_fetch_and_add(&total->untracked, 1);
             if (shared && shared->holders == 0)
                 bpf_map_delete_elem(&files, &key.file);
+            else if (shared) /* whoever let go of it does not keep it for want of another */
+                shared->seen = state->scan_number;
         }
         return;
     }
