@@ -129,7 +129,7 @@ std::string Windows::summary() const {
             missing.emplace_back(hook.reason, hook.name);
     }
     for (const auto &[reason, names] : missing)
-        summary += "; " + names + " not attached: " + reason;
+        summary.append("; ").append(names).append(" not attached: ").append(reason);
     return summary;
 }
 

@@ -75,9 +75,9 @@ std::vector<Deed> tell_deeds(const std::vector<wire_guard> &records, const DeedN
                                    "/proc/PID/mem, pidfd_getfd)",
                              at});
         } else if (record.kind == WIRE_MAPPED && names.watched(name)) {
-            deeds.push_back({pb::Event::KIND_RESOURCE_MAPPED,
-                             name + " resource " + std::to_string(record.number) + " by " + who,
-                             at});
+            std::string what = name;
+            what.append(" resource ").append(std::to_string(record.number));
+            deeds.push_back({pb::Event::KIND_RESOURCE_MAPPED, what.append(" by ").append(who), at});
         } else if (record.kind >= WIRE_TOOK && record.kind < WIRE_GUARD_KINDS &&
                    record.tgid != names.agent) {
             auto kind = static_cast<wire_object_kind>(record.kind - WIRE_TOOK);

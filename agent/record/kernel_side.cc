@@ -121,9 +121,11 @@ Result<KernelSide> KernelSide::start(const RecorderConfig &config) {
     std::string digest = object_digest();
     std::string asked = config.rung ? rung_name(*config.rung) : "auto";
     std::optional<Error> first;
+    std::string rest =
+        "-" + asked + "-" + digest + "-" + side.maps_set_.substr(sizeof("maps-") - 1);
     for (pb::Rung rung : ladder(config.rung)) {
-        std::string set = "hooks-" + rung_name(rung) + "-" + asked + "-" + digest + "-" +
-                          side.maps_set_.substr(sizeof("maps-") - 1);
+        std::string set = "hooks-";
+        set.append(rung_name(rung)).append(rest);
         if (side.adopted_ && side.lost_pins_.empty() && side.adopt_hooks(set, rung))
             return side;
         Status installed = side.install(rung, config, set);

@@ -113,8 +113,10 @@ Status Pins::rename(const std::string &from, const std::string &to) const {
 Status Pins::remove(const std::string &set) const {
     std::string path = directory_ + "/" + set;
     for (const std::string &name : objects(set)) {
-        if (unlink((path + "/" + name).c_str()) != 0)
-            return errno_error("unpin " + path + "/" + name);
+        std::string object = path;
+        object.append("/").append(name);
+        if (unlink(object.c_str()) != 0)
+            return errno_error("unpin " + object);
     }
     if (rmdir(path.c_str()) != 0 && errno != ENOENT)
         return errno_error("remove " + path);
