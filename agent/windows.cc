@@ -94,6 +94,9 @@ Status Windows::attest_inherited(Recorder::HandOver totals) {
     last_ = totals_of(*chain_.baseline());
     since_ns_ = window_begin_.boottime_ns;
     totals.inherited.losses = last_.losses;
+    // Who scanned for these maps, and when, is not known any more.
+    totals.inherited.longest_scan_gap_ns =
+        totals.inherited.at.boottime_ns - window_begin_.boottime_ns;
     std::string detail =
         std::to_string(totals.inherited.usage.size()) + " totals of an earlier version or capacity";
     log_.notice("handed over " + detail);
@@ -243,6 +246,7 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
                                        introduce ? &introduction : nullptr},
                                       [this](uint64_t id) { return workloads_->name(id); });
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
+    recorder_->forget_gap();
     if (introduce) {
         introduce_ = false;
         introduced_ns_ = until.at.boottime_ns;

@@ -137,6 +137,7 @@ struct wire_state {
     /* Written by the agent. */
     __u64 scan_number;     /* CLOCK_BOOTTIME at the begin of the scan in progress or the last one */
     __u64 last_scan_ns;    /* the same of the last one that came to its end */
+    __u64 longest_gap_ns;  /* between scans that came to their end, and not yet attested */
     __u64 since_ns;        /* CLOCK_BOOTTIME: recording without a pause since */
     __u64 since_wall_ns;   /* the same moment on CLOCK_REALTIME */
     __u32 generation;      /* only programs loaded with this number count */
@@ -191,6 +192,6 @@ WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
 WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
 WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
 WIRE_ASSERT(sizeof(struct wire_guard) == 64, "wire_guard");
-WIRE_ASSERT(sizeof(struct wire_state) == 152, "wire_state");
+WIRE_ASSERT(sizeof(struct wire_state) == 160, "wire_state");
 
 #endif

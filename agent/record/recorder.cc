@@ -58,6 +58,10 @@ Instant Recorder::started() const {
     return {kernel_.state().since_ns, kernel_.state().since_wall_ns};
 }
 
+void Recorder::forget_gap() {
+    kernel_.state().longest_gap_ns = 0;
+}
+
 void Recorder::resume(const Snapshot &attested) {
     last_ = {attested.at.boottime_ns, attested.usage};
 }
@@ -126,7 +130,7 @@ Status Recorder::scan() {
     scan_cost_ns_ = ended - scan_began_.boottime_ns;
     // What changed just after the scan before had come by was seen by this one, at the latest.
     uint64_t gap = ended - kernel_.state().last_scan_ns;
-    longest_scan_gap_ns_ = std::max(longest_scan_gap_ns_, gap);
+    kernel_.state().longest_gap_ns = std::max<uint64_t>(kernel_.state().longest_gap_ns, gap);
     kernel_.state().last_scan_ns = scan_began_.boottime_ns;
     scans_++;
     return ok();
@@ -154,8 +158,7 @@ Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     snapshot.scans = scans_;
     // A gap that is still open counts too: nobody has looked since.
     uint64_t open_gap = snapshot.at.boottime_ns - kernel_.state().last_scan_ns;
-    snapshot.longest_scan_gap_ns = std::max(longest_scan_gap_ns_, open_gap);
-    longest_scan_gap_ns_ = 0;
+    snapshot.longest_scan_gap_ns = std::max<uint64_t>(kernel_.state().longest_gap_ns, open_gap);
     snapshot.usage_capacity = capacity_of(kernel_.map("usage"));
     snapshot.holder_capacity = capacity_of(kernel_.map("holders"));
     snapshot.holders = static_cast<uint32_t>(kernel_.state().holder_count);

@@ -60,10 +60,15 @@ public:
     // Whether edges come as they happen; else only scans bring them.
     bool exact() const { return follows_release(kernel_.rung()); }
 
+    // With the longest gap between scans since forget_gap(), whichever agent scanned.
     Result<Snapshot> snapshot();
     // As of the last scan's begin: whoever let go of a shared file before then is known by its end,
     // and nobody's hold goes on only because the scan has not come by.
     Result<Snapshot> snapshot_of_scan();
+
+    // The last snapshot is attested, and its gap with it: not before, or an agent that is killed in
+    // between takes a gap with it that nobody attests.
+    void forget_gap();
 
     int edges_fd() const; // readable when there is an edge to act on
     void read_edges();
@@ -85,7 +90,6 @@ private:
     uint64_t scans_ = 0;
     Instant scan_began_;
     uint64_t scan_cost_ns_ = 0;
-    uint64_t longest_scan_gap_ns_ = 0;
 };
 
 } // namespace tally
