@@ -94,6 +94,7 @@ struct Journal {
     std::atomic<uint32_t> mistakes; // of the storm itself: a file was not the one it should be
     std::atomic<bool> over;         // nobody may fork any more
     std::atomic<uint32_t> pace; // percent: all sleep so much longer, on a machine that is too slow
+    std::atomic<uint32_t> slowest_pace;
     uint32_t population;
     uint32_t cgroups;
     int32_t memory; // descriptor of this memory, in every process

@@ -213,6 +213,34 @@ TEST(StormOracle, OnlyAReopenedHoldMayBeSettledLate) {
     }
 }
 
+TEST(StormOracle, AFlightLostToAnotherMayBeSettledLateToo) {
+    Script script;
+    uint32_t sender = script.process(kHere);
+    uint32_t receiver = script.process(kThere);
+    script.with_file(Kind::kOpen, sender, 1000, 1000, 5, 1);
+    uint64_t message = script.send(sender, 1100, 1100, 5, 1);
+    script.with_file(Kind::kClose, sender, 1200, 1200, 5, 1);
+    script.receive(receiver, 1500, 1500, 9, 1, message);
+    script.with_file(Kind::kOpen, sender, 1550, 1550, 6, 2);
+    script.kill(sender, 2000, 2000);
+    script.kill(receiver, 3000, 3000);
+    EXPECT_EQ(held(script, pb::RUNG_EXACT, kHere), Range(946'000, 1'002'000));
+}
+
+TEST(StormOracle, WhatWasInFlightBeforeRecordingBeganNobodyKnows) {
+    Script script;
+    uint32_t sender = script.process(kHere);
+    script.with_file(Kind::kOpen, sender, 1000, 1000, 5, 1);
+    script.send(sender, 1100, 1100, 5, 1);
+    script.kill(sender, 1200, 1200);
+    script.line(Kind::kDrain, 0, 4000, 4000);
+    History history = script.history();
+    ScanGaps gaps({});
+    Bounds bounds = Oracle(history, gaps, {pb::RUNG_EXACT, 2000 * kMs, 2010 * kMs}).held(kHere, 0);
+    EXPECT_EQ(bounds.least.length(2000 * kMs, kEnd * kMs), 0U);
+    EXPECT_EQ(bounds.most.length(2000 * kMs, kEnd * kMs), 0U);
+}
+
 TEST(StormOracle, OneScanIsWhatTheLogAttestsAtThatTime) {
     ScanGaps gaps({{0, 1000, 10}, {1000, 2000, 15}, {2000, 5000, 2500}, {5000, 6000, 10}});
     EXPECT_EQ(gaps.after(500), 10U);

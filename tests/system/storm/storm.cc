@@ -196,8 +196,10 @@ void Director::adapt(uint64_t late_ns) {
     constexpr uint64_t kLate = 15'000'000;
     constexpr uint32_t kSlowest = 1000;
     uint32_t pace = journal_.pace.load();
-    journal_.pace.store(late_ns > kLate ? std::min(kSlowest, pace + pace / 20)
-                                        : std::max<uint32_t>(100, pace - pace / 100));
+    pace = late_ns > kLate ? std::min(kSlowest, pace + pace / 20)
+                           : std::max<uint32_t>(100, pace - pace / 100);
+    journal_.pace.store(pace);
+    journal_.slowest_pace.store(std::max(pace, journal_.slowest_pace.load()));
 }
 
 // Sees one death, as soon as can be: what the dead had is released by then. With `wait`, false
