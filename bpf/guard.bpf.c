@@ -26,7 +26,9 @@ int BPF_PROG(guard_signal, int signal, struct kernel_siginfo *info, struct task_
     struct wire_guard record = {.kind = WIRE_SIGNALLED, .number = signal};
     __u32 self;
 
-    if (!concerns_agent(state, task) || result == TRACE_SIGNAL_IGNORED)
+    /* Every signal of the machine comes by here: the plain load first, no helper call. */
+    if (!state || !state->agent || (__u32)task->tgid != state->agent ||
+        state->generation != generation || result == TRACE_SIGNAL_IGNORED)
         return 0;
     self = bpf_get_current_pid_tgid() >> 32 == state->agent;
     if (self && !is_fault(signal))

@@ -91,26 +91,31 @@ static __always_inline int took_program(struct bpf_prog *prog) {
     return took(WIRE_PROGRAM, BPF_CORE_READ(aux, id), aux->name);
 }
 
-/* Which object of ours a descriptor that is no device file is on. Its kind is told by its file's
- * operations, which the agent's own descriptors teach us. */
-static __always_inline int object_behind(struct wire_state *state, struct file *file,
-                                         struct wire_object *object) {
+/* Which object a BPF descriptor is on. Its kind is told by its file's operations, which the agent's
+ * own descriptors teach us. Most of a machine's files end here: no helper calls. */
+static __always_inline int is_object(struct wire_state *state, struct file *file,
+                                     struct wire_object *object) {
     __u64 operations = (__u64)file->f_op;
-    void *behind = file->private_data;
 
-    if (operations == state->operations[WIRE_MAP]) {
+    if (operations == state->operations[WIRE_MAP])
         object->kind = WIRE_MAP;
-        object->id = BPF_CORE_READ((struct bpf_map *)behind, id);
-    } else if (operations == state->operations[WIRE_PROGRAM]) {
+    else if (operations == state->operations[WIRE_PROGRAM])
         object->kind = WIRE_PROGRAM;
-        object->id = BPF_CORE_READ((struct bpf_prog *)behind, aux, id);
-    } else if (operations == state->operations[WIRE_LINK]) {
+    else if (operations == state->operations[WIRE_LINK])
         object->kind = WIRE_LINK;
-        object->id = BPF_CORE_READ((struct bpf_link *)behind, id);
-    } else {
+    else
         return 0;
-    }
-    return bpf_map_lookup_elem(&ours, object) != NULL;
+    return 1;
+}
+
+static __always_inline __u32 object_id(struct file *file, __u32 kind) {
+    void *object = file->private_data;
+
+    if (kind == WIRE_MAP)
+        return BPF_CORE_READ((struct bpf_map *)object, id);
+    if (kind == WIRE_PROGRAM)
+        return BPF_CORE_READ((struct bpf_prog *)object, aux, id);
+    return BPF_CORE_READ((struct bpf_link *)object, id);
 }
 
 static __always_inline void learn_operations(struct wire_state *state, struct file *file,
@@ -133,12 +138,15 @@ static __always_inline void note_descriptor(struct task_struct *task, struct fil
 
     if (!state)
         return;
-    holder.tgid = task->tgid;
-    if (holder.tgid == state->agent) {
+    if ((!state->operations[WIRE_MAP] || !state->operations[WIRE_PROGRAM] ||
+         !state->operations[WIRE_LINK]) &&
+        (__u32)task->tgid == state->agent)
         learn_operations(state, file, fd);
+    if (!is_object(state, file, &holder.object) || (__u32)task->tgid == state->agent)
         return;
-    }
-    if (!object_behind(state, file, &holder.object))
+    holder.tgid = task->tgid;
+    holder.object.id = object_id(file, holder.object.kind);
+    if (!bpf_map_lookup_elem(&ours, &holder.object))
         return;
     now = bpf_ktime_get_boot_ns();
     seen = bpf_map_lookup_elem(&foreign, &holder);
