@@ -90,6 +90,7 @@ static __always_inline void end_hold(struct wire_state *state, const struct wire
     if (bpf_map_delete_elem(&holders, key) != 0)
         return;
     __sync_fetch_and_sub(&state->holder_count, 1);
+    state->found_again |= 1ULL << 63; /* it may be among them: no telling by numbers any more */
     shared = bpf_map_lookup_elem(&files, &key->file);
     if (shared)
         __sync_fetch_and_sub(&shared->holders, 1);
@@ -216,7 +217,10 @@ static __always_inline int found_again(struct file *file, __u64 workload, __u32 
     known = bpf_map_lookup_elem(&holders, &key);
     if (!known || known->device != device)
         return 0;
-    known->seen = state->scan_number;
+    if (known->seen != state->scan_number) { /* by its first descriptor */
+        known->seen = state->scan_number;
+        state->found_again++; /* one scan at a time, and nobody else here */
+    }
     return 1;
 }
 
@@ -414,9 +418,13 @@ static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct w
     return 0;
 }
 
-/* End of a scan. */
+/* End of a scan. If it found again as many holders as there are, it found each; one that came in
+ * the meantime is there but was not found again. */
 static __always_inline void sweep(void) {
-    bpf_for_each_map_elem(&holders, sweep_one, NULL, 0);
+    struct wire_state *state = get_state();
+
+    if (state && state->found_again != state->holder_count)
+        bpf_for_each_map_elem(&holders, sweep_one, NULL, 0);
 }
 
 #endif

@@ -16,7 +16,7 @@
  * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
  * afresh. Raise it with any change of layout or meaning.
  */
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 /* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
@@ -152,7 +152,8 @@ struct wire_state {
     __u64 operations[WIRE_OBJECT_KINDS]; /* struct file_operations * of such descriptors */
     __u64 canary[WIRE_CANARIES];
     /* Written by both. */
-    __u32 agent; /* its process id; 0: none, or it was killed */
+    __u64 found_again; /* holders that the scan in progress came by and knew */
+    __u32 agent;       /* its process id; 0: none, or it was killed */
     __u32 zero;
 };
 
@@ -192,6 +193,6 @@ WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
 WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
 WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
 WIRE_ASSERT(sizeof(struct wire_guard) == 64, "wire_guard");
-WIRE_ASSERT(sizeof(struct wire_state) == 160, "wire_state");
+WIRE_ASSERT(sizeof(struct wire_state) == 168, "wire_state");
 
 #endif

@@ -117,6 +117,7 @@ Status Recorder::scan() {
     if (!iterator)
         return errno_error("start a scan");
     scan_began_ = now();
+    kernel_.state().found_again = 0;
     kernel_.state().scan_number = scan_began_.boottime_ns;
     char none[64]; // the program writes nothing; each read goes on where the last one paused
     for (;;) {
