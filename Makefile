@@ -156,11 +156,14 @@ test-vm: $(SYSTEM_TESTS) $(VM_TESTS) $(PROGRAMS) ## The same under other kernels
 	config/install-packages config/packages-vm.txt
 	TALLY_STORM_SECONDS=5 TALLY_RUNGS='$(VM_RUNGS)' GTEST_FILTER='$(VM_FILTER)' tests/vm/all "$(VM_KERNELS)" $(SYSTEM_TESTS) $(VM_TESTS)
 
-$(B)/tests/open_close: $(B)/obj/tests/bench/open_close.o
+BENCH_TOOLS := $(B)/tests/calls $(B)/tests/crowd
+$(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^
-bench: $(PROGRAMS) $(B)/tests/open_close ## What being watched costs, against no agent, in one run; needs root
+bench-record: $(PROGRAMS) $(BENCH_TOOLS) ## What being watched costs, here and in instructions under other kernels; needs root
+	config/install-packages config/packages-vm.txt
 	BUILD=$(B) tests/bench/record
+bench: bench-record ## All benches
 
 demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified report; needs root
 	BUILD=$(B) tests/demo
@@ -192,7 +195,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system test-conservation test-vm bench demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation test-vm bench bench-record demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)
