@@ -68,8 +68,10 @@ Result<Tenants> Tenants::load(const std::string &directory) {
 }
 
 Tenant Tenants::of(const std::string &cgroup_path) const {
+    // systemd writes its escapes with backslashes: a path that is copied from it must match itself.
+    constexpr int kFlags = FNM_PATHNAME | FNM_LEADING_DIR | FNM_NOESCAPE;
     for (const Rule &rule : rules_) {
-        if (fnmatch(rule.glob.c_str(), cgroup_path.c_str(), FNM_PATHNAME | FNM_LEADING_DIR) == 0)
+        if (fnmatch(rule.glob.c_str(), cgroup_path.c_str(), kFlags) == 0)
             return rule.tenant;
     }
     return {};

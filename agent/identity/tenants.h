@@ -6,6 +6,8 @@
 //   parent = "middleman"              # optional
 //   cgroups = ["/tenants/globex*"]    # glob(7); a match covers everything below it
 //
+// A backslash stands for itself ('/machine.slice/machine-qemu\x2d3\x2dvm.scope', in TOML's single
+// quotes); [*] is a star.
 // Files are read in order of name; the first rule that matches wins.
 #pragma once
 

@@ -117,7 +117,7 @@ void Oracle::follow_flights(const Stay &stay, Bounds &bounds, std::vector<Edge> 
             surely_last = false;
     }
     bounds.most.add(stay.end.earliest, perhaps_until);
-    if (surely_last)
+    if (surely_last && rules_.has_room)
         bounds.least.add(stay.end.earliest, surely_until);
     for (const Stay *other : by_file_.at(stay.file)) {
         if (other->cgroup != stay.cgroup && other->begin.latest >= stay.end.earliest &&

@@ -40,6 +40,7 @@ struct Rules {
     uint64_t since_ns = 0; // recording began
     uint64_t ready_ns = 0; // every hook and device was there, and the first scan over
     bool widen = true;     // false: what the storm proves, without the rung's tolerance
+    bool has_room = true;  // false: a file may have found none, and is lost once it is in no table
 };
 
 // Certainly held, and perhaps held.

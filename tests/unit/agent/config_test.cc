@@ -97,6 +97,16 @@ TEST_F(TenantFiles, AGlobCoversEverythingBelowItsMatch) {
     EXPECT_EQ(tenants->of("").name, "");
 }
 
+TEST_F(TenantFiles, APathCopiedFromSystemdMatchesItself) {
+    auto tenants = load("[[tenant]]\nname = \"vm\"\n"
+                        "cgroups = ['/machine.slice/machine-qemu\\x2d3\\x2dvm.scope', '/a[*]b']\n");
+    ASSERT_TRUE(tenants) << tenants.error().message;
+    EXPECT_EQ(tenants->of("/machine.slice/machine-qemu\\x2d3\\x2dvm.scope/libvirt").name, "vm");
+    EXPECT_EQ(tenants->of("/machine.slice/machine-qemux2d3x2dvm.scope").name, "");
+    EXPECT_EQ(tenants->of("/a*b").name, "vm");
+    EXPECT_EQ(tenants->of("/axb").name, "");
+}
+
 TEST_F(TenantFiles, TheFirstRuleWins) {
     auto tenants = load("[[tenant]]\nname = \"one\"\ncgroups = [\"/a/b\"]\n"
                         "[[tenant]]\nname = \"two\"\ncgroups = [\"/a\"]\n");
