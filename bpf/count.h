@@ -92,6 +92,12 @@ static __always_inline int found_again(struct file *file, __u64 workload, __u32 
     return 1;
 }
 
+/* A scan on another CPU found a file while its opening was being counted: so what it found counts
+ * as over, as if it had been found earlier. */
+static __always_inline void found_before_opened(struct wire_usage *total) {
+    __sync_fetch_and_add(&total->releases, 1);
+}
+
 /* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known
  * already. */
 static __noinline void hold_file(struct file *file, __u64 workload, __u32 device,
@@ -131,6 +137,11 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         shared = bpf_map_lookup_elem(&files, &key.file);
         if (shared)
             shared->seen = state->scan_number;
+        total = evidence == SEEN_OPENING ? bpf_map_lookup_elem(&usage, &usage_key) : NULL;
+        if (total) {
+            __sync_fetch_and_add(&total->opens, 1);
+            found_before_opened(total);
+        }
         return;
     }
 
@@ -152,6 +163,8 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
                 bpf_map_delete_elem(&files, &key.file);
             else if (shared) /* whoever let go of it does not keep it for want of another */
                 shared->seen = state->scan_number;
+        } else if (evidence == SEEN_OPENING) {
+            found_before_opened(total);
         }
         return;
     }
