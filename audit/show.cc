@@ -81,7 +81,9 @@ void add_recording(Page &page, const pb::Recording &recording) {
               "rung " + rung_name(recording.rung()) + ": " + rung_precision(recording.rung()) +
                   "; without a pause since boot time " + boot_time(recording.since_boottime_ns()));
     page.line("scans", number(recording.scans()) + ", longest gap " +
-                           decimal_seconds(recording.longest_scan_gap_ns()) + " s");
+                           decimal_seconds(recording.longest_scan_gap_ns()) +
+                           " s; totals read within " + decimal_seconds(recording.reading_ns()) +
+                           " s of the end");
     for (const pb::Loss &loss : recording.losses())
         page.line("lost", number(loss.count()) + ": " + printable(loss.place()));
     page.line("maps", "usage " + number(recording.usage_map().entries()) + " of " +

@@ -153,6 +153,11 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
     if (evidence == SEEN_OPENING)
         __sync_fetch_and_add(&total->opens, 1);
     shared = file_entry(key.file, workload, device);
+    /* Before it counts as seen: a sweep on another CPU takes who let go of it for done then. A file
+     * that nobody ever let go of was not in flight. */
+    if (shared && shared->holders > 0 && evidence == SEEN_RECEIVING && shared->last_leaver)
+        note_passed(key.file, workload, now);
+    barrier();
     fresh.seen = state->scan_number;
     if (!shared || bpf_map_update_elem(&holders, &key, &fresh, BPF_NOEXIST) != 0) {
         /* Another CPU was first (its edge counts), or there is no room. */
@@ -174,10 +179,7 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         __sync_fetch_and_add(&total->found, 1);
     if (__sync_fetch_and_add(&total->open_files, 1) == 0)
         __sync_fetch_and_add(&total->held_ns, -now);
-    /* A file that nobody ever let go of was not in flight. */
-    if (__sync_fetch_and_add(&shared->holders, 1) > 0 && evidence == SEEN_RECEIVING &&
-        shared->last_leaver)
-        note_passed(key.file, workload, now);
+    __sync_fetch_and_add(&shared->holders, 1);
 }
 
 /* A process that has the file in its table leaves the workload. */
@@ -279,10 +281,6 @@ static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct w
         holder->missed = 1;
         return 0;
     }
-    /* A rung that does not see descriptors go knows of a passed file only that it was passed: its
-     * workload may have had it since. Late, never early. */
-    if (state->follows_release)
-        at = end_of(holder);
     shared = bpf_map_lookup_elem(&files, &gone.file);
     /* In nobody's table, and not gone: in flight in a socket, or mapped. It stays with whoever let
      * go of it last, until somebody receives it or the last reference goes. */
@@ -290,6 +288,11 @@ static long sweep_one(struct bpf_map *map, struct wire_holder_key *key, struct w
         (shared->holders == 1 || shared->last_leaver == gone.workload) &&
         file_lives(gone.file, device))
         return 0;
+    barrier(); /* see hold_file: who made it seen has noted before until when it was in flight */
+    /* A rung that does not see descriptors go knows of a passed file only that it was passed: its
+     * workload may have had it since. Late, never early. */
+    if (state->follows_release)
+        at = end_of(holder);
     end_hold(state, &gone, device, at ? at : bpf_ktime_get_boot_ns());
     if (!shared || shared->holders > 0)
         return 0;

@@ -77,6 +77,7 @@ Result<std::optional<Recorder::HandOver>> Recorder::hand_over(const Snapshot &at
     if (!inherited)
         return inherited.error();
     totals.inherited.usage = std::move(*inherited);
+    totals.inherited.reading_ns = now().boottime_ns - totals.inherited.at.boottime_ns;
     auto own = read_usage(kernel_.map("usage"), totals.own.at.boottime_ns, last_);
     if (!own)
         return own.error();
@@ -152,6 +153,7 @@ Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     if (!usage)
         return usage.error();
     snapshot.usage = std::move(*usage);
+    snapshot.reading_ns = now().boottime_ns - at.boottime_ns;
     auto losses = read_losses();
     if (!losses)
         return losses.error();

@@ -30,7 +30,8 @@ struct UsageTotals {
 };
 
 struct Snapshot {
-    Instant at; // read in the same pass as the totals
+    Instant at;
+    uint64_t reading_ns = 0; // the totals were read until this long after `at`
     std::map<UsageKey, UsageTotals> usage;
     std::map<std::string, uint64_t> losses; // place -> total; a place without loss is left out
     uint64_t scans = 0;                     // total

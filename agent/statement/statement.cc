@@ -32,6 +32,7 @@ void describe_recording(pb::Recording &recording, const WindowFacts &facts) {
     recording.set_since_boottime_ns(facts.since_ns);
     recording.set_scans(after.scans - before.scans);
     recording.set_longest_scan_gap_ns(after.longest_scan_gap_ns);
+    recording.set_reading_ns(after.reading_ns);
     recording.mutable_usage_map()->set_entries(static_cast<uint32_t>(after.usage.size()));
     recording.mutable_usage_map()->set_capacity(after.usage_capacity);
     recording.mutable_holder_map()->set_entries(after.holders);

@@ -62,6 +62,7 @@ Result<Attested> read_attested(const Lab &lab) {
             window.rung = statement.recording().rung();
             window.scans = statement.recording().scans();
             window.longest_scan_gap_ns = statement.recording().longest_scan_gap_ns();
+            window.reading_ns = statement.recording().reading_ns();
         }
         AttestedWindow &window = attested.windows.back();
         for (const pb::Loss &loss : statement.recording().losses())

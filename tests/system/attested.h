@@ -30,6 +30,7 @@ struct AttestedWindow {
     pb::Rung rung = pb::RUNG_UNSPECIFIED;
     uint64_t scans = 0;
     uint64_t longest_scan_gap_ns = 0;
+    uint64_t reading_ns = 0;
     std::map<std::string, uint64_t> losses;
     std::map<AttestedKey, pb::Usage> usage;
 };

@@ -50,9 +50,10 @@ std::string evidence(const History &history, const Bounds &bounds, const Atteste
         pb::Usage usage = row == window.usage.end() ? pb::Usage() : row->second;
         text += "  window " + seconds(window.begin_ns) + " to " + seconds(window.end_ns) + ", " +
                 std::to_string(window.scans) + " scans, longest gap " +
-                seconds(window.longest_scan_gap_ns) + ": held " + seconds(usage.held_ns()) +
-                " (may be " + seconds(bounds.least.length(window.begin_ns, window.end_ns)) +
-                " to " + seconds(bounds.most.length(window.begin_ns, window.end_ns)) + "), opens " +
+                seconds(window.longest_scan_gap_ns) + ", read within " +
+                seconds(window.reading_ns) + ": held " + seconds(usage.held_ns()) + " (may be " +
+                seconds(bounds.least.length(window.begin_ns, window.end_ns)) + " to " +
+                seconds(bounds.most.length(window.begin_ns, window.end_ns)) + "), opens " +
                 std::to_string(usage.opens()) + ", found " + std::to_string(usage.found()) +
                 ", releases " + std::to_string(usage.releases()) + ", open at the end " +
                 std::to_string(usage.open_files()) + "\n";
