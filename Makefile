@@ -53,7 +53,9 @@ ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
-AUDIT := $(BASE) $(ATTEST_CENTRAL) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
+# Judged centrally too: what an auditor should look at.
+FINDINGS := $(call objects,$(wildcard findings/*.cc))
+AUDIT := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
 
 PROGRAMS := $(B)/tallyd $(B)/tally-collector $(B)/tally
 
@@ -169,9 +171,9 @@ demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified r
 
 # ---- House keeping ----
 
-LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc agent/*/*.cc collector/*.cc audit/*.cc)
+LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc agent/*/*.cc collector/*.cc findings/*.cc audit/*.cc)
 CC_FILES = $(LINTED) $(wildcard tests/*/*.cc tests/*/*/*.cc)
-FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h collector/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
+FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h collector/*.h findings/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
 
 deps: ## Install the Debian packages that are missing (config/packages.txt)
 	config/install-packages config/packages.txt

@@ -1,7 +1,5 @@
 #include "attest/admit.h"
 
-#include "attest/dsse.h"
-
 #include <algorithm>
 #include <ctime>
 #include <openssl/asn1.h>
@@ -57,28 +55,26 @@ bool names_host(const std::vector<std::string> &names, const std::string &host) 
     });
 }
 
+Breach bad_certificate(std::string reason) {
+    return {pb::Refusal::CODE_BAD_CERTIFICATE, std::move(reason)};
+}
+
 // Whose signature an attestation must carry: the certificate's key, or the one known already.
 std::variant<VerifyingKey, Breach> signer_of(const pb::Statement &statement, ByteView known_key,
                                              const FleetRoot &root) {
-    auto bad = [](std::string reason) {
-        return Breach{pb::Refusal::CODE_BAD_CERTIFICATE, std::move(reason)};
-    };
-    if (statement.certificate().empty()) {
-        if (known_key.empty())
-            return bad("the first statement of a chain must bring the signing certificate");
-        auto key = VerifyingKey::from_spki(known_key);
-        if (!key)
-            return bad("known signing key: " + key.error().message);
-        return *key;
+    if (!statement.certificate().empty()) {
+        auto certified = certified_key(statement, root);
+        const auto *key = std::get_if<VerifyingKey>(&certified);
+        if (key != nullptr && !known_key.empty() && !equal(known_key, key->spki()))
+            return bad_certificate("signing certificate has another key than the chain so far");
+        return certified;
     }
-    auto signer = root.check(view(statement.certificate()), statement.window().end_wall_ns());
-    if (!signer)
-        return bad("signing certificate: " + signer.error().message);
-    if (!names_host(signer->hosts, statement.host()))
-        return bad("signing certificate does not name host " + printable(statement.host()));
-    if (!known_key.empty() && !equal(known_key, signer->key.spki()))
-        return bad("signing certificate has another key than the chain so far");
-    return signer->key;
+    if (known_key.empty())
+        return bad_certificate("the first statement of a chain must bring the signing certificate");
+    auto key = VerifyingKey::from_spki(known_key);
+    if (!key)
+        return bad_certificate("known signing key: " + key.error().message);
+    return *key;
 }
 
 } // namespace
@@ -137,30 +133,63 @@ Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_n
     return Signer{*key, dns_names(parsed.get())};
 }
 
-std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView known_key,
-                                              const FleetRoot &root) {
+std::variant<Unverified, Breach> read_attestation(ByteView attestation) {
     auto envelope = dsse_open(attestation);
     if (!envelope)
         return Breach{pb::Refusal::CODE_MALFORMED, envelope.error().message};
-    Opened opened;
-    if (!opened.statement.ParseFromArray(envelope->payload.data(),
-                                         static_cast<int>(envelope->payload.size())))
+    Unverified read;
+    read.envelope = *std::move(envelope);
+    const Bytes &payload = read.envelope.payload;
+    pb::Statement &statement = read.opened.statement;
+    if (!statement.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
         return Breach{pb::Refusal::CODE_MALFORMED, "payload is not a statement"};
     // Before the signature: the rules say what the host and times, which the certificate is judged
     // by, may look like. Nothing is believed until the signature is verified.
-    if (auto breach = check_statement(opened.statement))
+    read.opened.impossible = breaches_of(statement);
+    for (const Breach &breach : read.opened.impossible) {
+        if (breach.code != pb::Refusal::CODE_IMPOSSIBLE)
+            return breach;
+    }
+    read.opened.digest = sha256(attestation);
+    return read;
+}
+
+std::variant<VerifyingKey, Breach> certified_key(const pb::Statement &statement,
+                                                 const FleetRoot &root) {
+    auto signer = root.check(view(statement.certificate()), statement.window().end_wall_ns());
+    if (!signer)
+        return bad_certificate("signing certificate: " + signer.error().message);
+    if (!names_host(signer->hosts, statement.host()))
+        return bad_certificate("signing certificate does not name host " +
+                               printable(statement.host()));
+    return signer->key;
+}
+
+std::optional<Breach> verify_signature(Unverified &unverified, const VerifyingKey &key,
+                                       const std::string &id) {
+    if (!dsse_verify(unverified.envelope, key))
+        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "signature is not the host's signing key's"};
+    if (unverified.envelope.key_id != id)
+        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "key id is not the signing key's"};
+    unverified.opened.signing_key = key.spki();
+    return std::nullopt;
+}
+
+std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView known_key,
+                                              const FleetRoot &root) {
+    auto read = read_attestation(attestation);
+    if (auto *breach = std::get_if<Breach>(&read))
         return *breach;
-    auto signer = signer_of(opened.statement, known_key, root);
+    auto &unverified = std::get<Unverified>(read);
+    if (!unverified.opened.impossible.empty())
+        return unverified.opened.impossible.front();
+    auto signer = signer_of(unverified.opened.statement, known_key, root);
     if (auto *breach = std::get_if<Breach>(&signer))
         return *breach;
     const VerifyingKey &key = std::get<VerifyingKey>(signer);
-    if (!dsse_verify(*envelope, key))
-        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "signature is not the host's signing key's"};
-    if (envelope->key_id != key_id(key))
-        return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "key id is not the signing key's"};
-    opened.digest = sha256(attestation);
-    opened.signing_key = key.spki();
-    return opened;
+    if (auto breach = verify_signature(unverified, key, key_id(key)))
+        return *breach;
+    return std::move(unverified.opened);
 }
 
 std::variant<Opened, Breach> admit(ChainHead &head, ByteView attestation, const FleetRoot &root) {

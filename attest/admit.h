@@ -3,9 +3,11 @@
 #pragma once
 
 #include "attest/crypto.h"
+#include "attest/dsse.h"
 #include "attest/rules.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,12 +44,30 @@ inline constexpr const char *kStatementSigningOid = "2.25.1783073303263884786259
 // Everything about one attestation that does not depend on its predecessors but the signing key.
 struct Opened {
     pb::Statement statement;
-    Digest digest{};   // SHA-256 of the attestation
-    Bytes signing_key; // SPKI of the key whose signature was verified
+    Digest digest{};                // SHA-256 of the attestation
+    Bytes signing_key;              // SPKI of the key whose signature was verified
+    std::vector<Breach> impossible; // what the statement says and cannot be
 };
 
-// Parses and verifies: envelope, statement, certificate if it brings one,
-// signature by that certificate's key or by `known_key`, check_statement. `known_key` is
+// The steps, for an auditor who takes many attestations at once and must be able to show a lie, and
+// a key that changed, as the host signed it. Each is thread-safe.
+//
+// Taken apart: an envelope that holds a statement that can be read. Nothing is verified yet; what
+// it says and cannot be is in `opened.impossible`, any other breach of check_statement refuses it.
+struct Unverified {
+    Envelope envelope;
+    Opened opened;
+};
+std::variant<Unverified, Breach> read_attestation(ByteView attestation);
+// The key of the certificate that the statement brings, which the root vouches for and which names
+// the host.
+std::variant<VerifyingKey, Breach> certified_key(const pb::Statement &statement,
+                                                 const FleetRoot &root);
+// Whether it is signed by this key, whose key_id() is `id`; if so, says so in `opened.signing_key`.
+std::optional<Breach> verify_signature(Unverified &unverified, const VerifyingKey &key,
+                                       const std::string &id);
+
+// All of them, and nothing impossible. `known_key` is
 // ChainHead::signing_key, empty before the first statement. A certificate with another key than
 // `known_key` is refused: keys rotate by a statement signed with the old key.
 std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView known_key,

@@ -60,26 +60,28 @@ std::optional<Breach> check_inventory(const pb::Statement &statement) {
     return std::nullopt;
 }
 
-std::optional<Breach> check_usage(const pb::Statement &statement) {
+void check_usage(const pb::Statement &statement, std::vector<Breach> &breaches) {
     const pb::Window &window = statement.window();
     uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
+    if (window.end_boottime_ns() < window.begin_boottime_ns())
+        length = 0;
     std::set<std::pair<uint32_t, uint32_t>> rows;
     for (const pb::Usage &usage : statement.usage()) {
         std::string row =
             "workload " + number(usage.workload()) + " on device " + number(usage.device());
         if (usage.workload() >= static_cast<uint32_t>(statement.workloads_size()))
-            return malformed(row + ": no such workload");
+            breaches.push_back(malformed(row + ": no such workload"));
         if (!rows.emplace(usage.workload(), usage.device()).second)
-            return malformed(row + ": two rows");
+            breaches.push_back(malformed(row + ": two rows"));
         if (usage.held_ns() > length)
-            return impossible(row + ": held " + number(usage.held_ns()) + " ns in a window of " +
-                              number(length) + " ns");
+            breaches.push_back(impossible(row + ": held " + number(usage.held_ns()) +
+                                          " ns in a window of " + number(length) + " ns"));
         // Held without an open, a find, a release or a file still open would be held by nothing.
         if (usage.held_ns() > 0 && usage.opens() == 0 && usage.found() == 0 &&
             usage.releases() == 0 && usage.open_files() == 0)
-            return impossible(row + ": held " + number(usage.held_ns()) + " ns without a file");
+            breaches.push_back(
+                impossible(row + ": held " + number(usage.held_ns()) + " ns without a file"));
     }
-    return std::nullopt;
 }
 
 std::optional<Breach> check_place(const ChainHead &head, const pb::Statement &statement) {
@@ -138,12 +140,19 @@ std::optional<Breach> check_devices(const ChainHead &head, const pb::Statement &
 
 } // namespace
 
-std::optional<Breach> check_statement(const pb::Statement &statement) {
-    for (auto *check : {check_header, check_window, check_inventory, check_usage}) {
+std::vector<Breach> breaches_of(const pb::Statement &statement) {
+    std::vector<Breach> breaches;
+    for (auto *check : {check_header, check_window, check_inventory}) {
         if (auto breach = check(statement))
-            return breach;
+            breaches.push_back(*std::move(breach));
     }
-    return std::nullopt;
+    check_usage(statement, breaches);
+    return breaches;
+}
+
+std::optional<Breach> check_statement(const pb::Statement &statement) {
+    std::vector<Breach> breaches = breaches_of(statement);
+    return breaches.empty() ? std::nullopt : std::optional(std::move(breaches.front()));
 }
 
 std::optional<Breach> check_follows(const ChainHead &head, const pb::Statement &statement) {

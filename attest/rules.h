@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace tally {
 
@@ -27,6 +28,8 @@ struct Breach {
 //   held <= window; nothing held without an open, found or already open file
 //   recording: a rung is named, and the time since when it records is before the window's end
 std::optional<Breach> check_statement(const pb::Statement &statement);
+// All that it breaks, the first first: an auditor tells what cannot be read from what cannot be.
+std::vector<Breach> breaches_of(const pb::Statement &statement);
 
 // Where a host's chain stands: all that is needed to judge its next statement.
 struct ChainHead {

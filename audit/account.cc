@@ -1,20 +1,21 @@
 #include "audit/account.h"
 
-#include "audit/text.h"
+#include "base/text.h"
 
 namespace tally {
 
 Result<Account> take_account(const Source &source, const Trust &trust) {
     Account account;
-    Findings findings;
+    Examiner examiner;
     auto verified = walk(source, trust, [&](const Entry &entry) {
-        findings.add(entry, account.coverage.add(entry));
+        examiner.add(entry);
         account.usage.add(entry);
     });
     if (!verified)
         return verified.error();
     account.log = *std::move(verified);
-    account.findings = findings.all();
+    account.findings = examiner.finish();
+    account.coverage = examiner.coverage();
     return account;
 }
 

@@ -1,10 +1,9 @@
 // A verified log in figures: all that `tally verify` and `tally report` print.
 #pragma once
 
-#include "audit/coverage.h"
-#include "audit/findings.h"
 #include "audit/usage.h"
 #include "audit/walk.h"
+#include "findings/examiner.h"
 
 #include <vector>
 

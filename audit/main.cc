@@ -3,8 +3,8 @@
 #include "audit/keys.h"
 #include "audit/report.h"
 #include "audit/show.h"
-#include "audit/text.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

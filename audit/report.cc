@@ -1,7 +1,7 @@
 #include "audit/report.h"
 
-#include "audit/names.h"
-#include "audit/text.h"
+#include "base/text.h"
+#include "findings/names.h"
 
 namespace tally {
 

@@ -1,7 +1,7 @@
 // The JSON form of `tally report` (RFC 8259), written member by member: it is small and flat.
-#include "audit/names.h"
 #include "audit/report.h"
-#include "audit/text.h"
+#include "base/text.h"
+#include "findings/names.h"
 
 #include <vector>
 

@@ -1,7 +1,7 @@
 #include "audit/show.h"
 
-#include "audit/names.h"
-#include "audit/text.h"
+#include "base/text.h"
+#include "findings/names.h"
 
 namespace tally {
 

@@ -1,17 +1,19 @@
 #include "audit/usage.h"
 
-#include "audit/names.h"
-#include "audit/text.h"
+#include "base/text.h"
+#include "findings/names.h"
 
 #include <algorithm>
 
 namespace tally {
 
 void UsageSums::add(const Entry &entry) {
+    if (!entry.counts())
+        return; // said before
     const pb::Statement &statement = entry.statement();
     uint64_t window = statement.sequence() - statement.part();
     for (const pb::Usage &usage : statement.usage()) {
-        const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
+        const pb::Workload &workload = entry.workload(usage);
         bool attributed = !workload.tenant().empty();
         UsageSum &sum =
             sums_[{workload.tenant(), attributed ? workload.parent() : "", statement.host(),

@@ -1,17 +1,86 @@
 #include "audit/walk.h"
 
-#include "attest/dsse.h"
+#include "audit/batch.h"
 #include "audit/listing.h"
+#include "audit/pool.h"
 #include "audit/tree.h"
 #include "base/durable.h"
+#include "findings/chains.h"
 
-#include <algorithm>
+#include <deque>
 
 namespace tally {
 
 namespace {
 
 constexpr size_t kMaxCheckpoint = 65536; // as open_checkpoint
+
+// Names host and sequence as the attestation, possibly a forged one, claims them.
+Error fault(const Source &source, const Batch &batch, size_t i) {
+    const Breach &breach = *batch.items[i].breach;
+    std::string place = "log index " + std::to_string(batch.first + i) + ": ";
+    pb::Statement claimed;
+    auto envelope = dsse_open(batch.entries[i]);
+    if (envelope && claimed.ParseFromArray(envelope->payload.data(),
+                                           static_cast<int>(envelope->payload.size())))
+        place += "host " + printable(claimed.host()) + ", sequence " +
+                 std::to_string(claimed.sequence()) + ": ";
+    return source.error(batch.file.tile.path(), place + breach.reason);
+}
+
+// The batches of a log in order, each opened and verified in worker threads while others are read
+// and handed out.
+class Batches {
+public:
+    Batches(const Source &source, const FleetRoot &root, uint64_t size, unsigned threads)
+        : source_(source), root_(root), size_(size), pool_(threads) {}
+
+    // The next one, all of its items verified or at fault; null at the end.
+    std::unique_ptr<Batch> next() {
+        read_ahead();
+        while (!opening_.empty() && (verifying_.empty() || is_done(opening_.front()->working)))
+            pass_on();
+        if (verifying_.empty())
+            return nullptr;
+        std::unique_ptr<Batch> batch = std::move(verifying_.front());
+        verifying_.pop_front();
+        batch->working.get();
+        return batch;
+    }
+
+private:
+    static bool is_done(const std::future<void> &working) {
+        return working.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    }
+    void read_ahead() {
+        while (next_ < size_ && opening_.size() + verifying_.size() < 4 * pool_.threads()) {
+            auto batch = std::make_unique<Batch>();
+            batch->load(source_, next_, size_);
+            next_ = batch->error ? size_ : next_ + kTileWidth;
+            batch->working = pool_.run([&batch = *batch, this] { batch.open(root_); });
+            opening_.push_back(std::move(batch));
+        }
+    }
+    void pass_on() {
+        std::unique_ptr<Batch> batch = std::move(opening_.front());
+        opening_.pop_front();
+        batch->working.get();
+        batch->assign_keys(keys_);
+        batch->working = pool_.run([&batch = *batch] { batch.verify(); });
+        verifying_.push_back(std::move(batch));
+    }
+
+    const Source &source_;
+    const FleetRoot &root_;
+    uint64_t size_;
+    uint64_t next_ = 0; // index of the entry that the next batch begins with
+    HostKeys keys_;
+    std::deque<std::unique_ptr<Batch>> opening_;
+    std::deque<std::unique_ptr<Batch>> verifying_;
+    Pool pool_; // the last, so that it stops before the batches go
+};
+
+} // namespace
 
 Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys) {
     auto note = source.read("checkpoint", kMaxCheckpoint);
@@ -24,66 +93,6 @@ Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteK
         return source.error("checkpoint", checkpoint.error().message);
     return checkpoint;
 }
-
-// Each host's chain as far as it was read.
-class Chains {
-public:
-    Chains(const FleetRoot &root, const std::function<void(const Entry &)> &visit)
-        : root_(root), visit_(visit) {}
-
-    // The error names host and sequence as the attestation, possibly a forged one, claims them.
-    Status admit_next(uint64_t index, ByteView attestation) {
-        pb::Statement claimed;
-        auto envelope = dsse_open(attestation);
-        if (!envelope)
-            return envelope.error();
-        if (!claimed.ParseFromArray(envelope->payload.data(),
-                                    static_cast<int>(envelope->payload.size())))
-            return Error{"payload is not a statement"};
-        std::string host = claimed.host();
-        auto known = chains_.find(host);
-        Chain chain = known == chains_.end() ? Chain() : std::move(known->second);
-        auto admitted = admit(chain.head, attestation, root_);
-        if (auto *breach = std::get_if<Breach>(&admitted))
-            return Error{"host " + printable(host) + ", sequence " +
-                         std::to_string(claimed.sequence()) + ": " + breach->reason};
-        const Opened &opened = std::get<Opened>(admitted);
-        if (opened.statement.has_inventory()) {
-            chain.devices.clear();
-            for (const pb::Device &device : opened.statement.inventory().devices())
-                chain.devices[device.index()] = device;
-        }
-        visit_({index, opened, chain.devices});
-        chains_[host] = std::move(chain);
-        return ok();
-    }
-
-private:
-    struct Chain {
-        ChainHead head;
-        Devices devices;
-    };
-
-    const FleetRoot &root_;
-    const std::function<void(const Entry &)> &visit_;
-    std::map<std::string, Chain> chains_; // of hosts that the fleet's root vouches for
-};
-
-// The first tile.width entries of a bundle, which lie in `bytes`.
-Result<std::vector<ByteView>> entries_of(const Source &source, const Source::TileFile &found,
-                                         unsigned width) {
-    auto entries = split_bundle(found.bytes);
-    if (!entries)
-        return source.error(found.tile.path(), entries.error().message);
-    if (entries->size() != found.tile.width)
-        return source.error(found.tile.path(), "has " + std::to_string(entries->size()) +
-                                                   " entries, not " +
-                                                   std::to_string(found.tile.width));
-    entries->resize(width);
-    return entries;
-}
-
-} // namespace
 
 Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &root_file) {
     auto vkeys = read_text(log_keys_file);
@@ -101,8 +110,8 @@ Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &r
     return Trust{*std::move(keys), *std::move(root)};
 }
 
-Result<Verified> walk(const Source &source, const Trust &trust,
-                      const std::function<void(const Entry &)> &visit) {
+Result<Verified> walk(const Source &source, const Trust &trust, const Visit &visit,
+                      const WalkOptions &options) {
     auto checkpoint = read_checkpoint(source, trust.log_keys);
     if (!checkpoint)
         return checkpoint.error();
@@ -112,27 +121,30 @@ Result<Verified> walk(const Source &source, const Trust &trust,
         return notes.error();
 
     TreeCheck tree(source);
-    Chains chains(trust.fleet_root, visit);
-    // A size that nobody has files for ends at the first that is missing.
-    for (uint64_t first = 0; first < size; first += kTileWidth) {
-        auto width = static_cast<unsigned>(std::min<uint64_t>(size - first, kTileWidth));
-        Tile tile{Tile::kEntries, first / kTileWidth, width};
-        auto found = source.read_tile(tile);
-        if (!found)
-            return found.error();
-        auto entries = entries_of(source, *found, width);
-        if (!entries)
-            return entries.error();
+    Chains chains;
+    Batches batches(source, trust.fleet_root, size, options.threads);
+    for (;;) {
+        std::unique_ptr<Batch> next = batches.next();
+        if (next == nullptr)
+            break;
+        const Batch &batch = *next;
+        if (batch.error)
+            return *batch.error;
         std::vector<Digest> leaves;
-        for (ByteView entry : *entries)
-            leaves.push_back(leaf_hash(entry));
-        TALLY_TRY(tree.add(leaves, width == size - first));
-        TALLY_TRY(check_superseded_bundles(source, tile, *entries));
-        for (unsigned i = 0; i < width; i++) {
-            if (auto admitted = chains.admit_next(first + i, (*entries)[i]); !admitted)
-                return source.error(found->tile.path(), "log index " + std::to_string(first + i) +
-                                                            ": " + admitted.error().message);
+        for (const Batch::Item &item : batch.items)
+            leaves.push_back(item.leaf);
+        uint64_t done = batch.first + batch.items.size();
+        TALLY_TRY(tree.add(leaves, done == size));
+        TALLY_TRY(check_superseded_bundles(source, batch.tile, batch.entries));
+        for (size_t i = 0; i < batch.items.size(); i++) {
+            if (batch.items[i].breach)
+                return fault(source, batch, i);
+            const Opened &opened = batch.items[i].read->opened;
+            auto placed = chains.add(batch.first + i, opened);
+            visit({batch.first + i, opened, placed.devices, placed.place});
         }
+        if (options.progress)
+            options.progress(done, size);
     }
     if (tree.root() != checkpoint->root)
         return source.error("checkpoint", "its root is not that of the log's " +

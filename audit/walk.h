@@ -5,15 +5,19 @@
 //   checkpoint    signed by every key of the auditor's
 //   files         none that has no place in the log, none missing
 //   entries       hash to the tiles, of every level, byte for byte, and these to the signed root
-//   attestations  each host's chain: signature, certificate, sequence, previous, rules (attest/)
+//   attestations  each one's signature and certificate; where it stands in its host's chain is
+//                 handed out with it (findings/chains.h), and judged by the rules in findings/
+//
+// Signatures are verified in worker threads, entries handed out in the log's order by the caller's.
+// Only so many entry bundles as keep the workers busy are in memory at once.
 #pragma once
 
 #include "attest/admit.h"
 #include "attest/checkpoint.h"
 #include "audit/source.h"
+#include "findings/entry.h"
 
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -28,18 +32,10 @@ struct Trust {
     static Result<Trust> load(const std::string &log_keys_file, const std::string &root_file);
 };
 
-using Devices = std::map<uint32_t, pb::Device>; // by Device.index
-
-// One verified attestation. References hold during the visit.
-struct Entry {
-    uint64_t index; // in the log
-    const Opened &opened;
-    const Devices &devices; // the host's inventory as of this statement
-
-    const pb::Statement &statement() const { return opened.statement; }
-    const std::string &device_id(const pb::Usage &usage) const {
-        return devices.at(usage.device()).id(); // attest/rules.h: usage names known devices
-    }
+struct WalkOptions {
+    unsigned threads = 0; // 0: one a core
+    // Called now and then with how many entries of how many are done.
+    std::function<void(uint64_t done, uint64_t size)> progress;
 };
 
 struct Verified {
@@ -47,7 +43,11 @@ struct Verified {
     std::vector<std::string> notes; // what was found but not read
 };
 
-Result<Verified> walk(const Source &source, const Trust &trust,
-                      const std::function<void(const Entry &)> &visit);
+using Visit = std::function<void(const Entry &)>;
+Result<Verified> walk(const Source &source, const Trust &trust, const Visit &visit,
+                      const WalkOptions &options = {});
+
+// The log's signed checkpoint, as every key of the auditor's signed it.
+Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys);
 
 } // namespace tally

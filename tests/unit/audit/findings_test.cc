@@ -1,5 +1,5 @@
 // What verifies may still need an auditor's eye: each kind of finding, and nothing else.
-#include "audit/text.h"
+#include "base/text.h"
 #include "tests/unit/audit/rig.h"
 
 namespace tally {
@@ -68,8 +68,10 @@ TEST_F(FindingsAudit, TimeBetweenTwoBootsIsAGap) {
     gpu1.reboot(7200 * kSecond);
     say(gpu1, 2);
     EXPECT_EQ(lines(),
-              std::vector<std::string>{"gap: 2 h 00 min 00 s from " + utc_time(last.end_wall_ns()) +
-                                       " not covered: between two boots"});
+              (std::vector<std::string>{
+                  "gap: 2 h 00 min 00 s from " + utc_time(last.end_wall_ns()) +
+                      " not covered: between two boots",
+                  "coverage: only 0.55 % of its time is covered; 2 h 00 min 00 s are not"}));
     HostCoverage host = coverage_of_gpu1();
     EXPECT_EQ(host.boots, 2U);
     EXPECT_EQ(host.covered_ns, 40 * kSecond);
@@ -178,7 +180,7 @@ TEST_F(FindingsAudit, WhoAskedTheAgentToStopIsRoutineAndWhoKilledItIsNot) {
         }
     });
     EXPECT_EQ(lines(), std::vector<std::string>{
-                           "event: agent signalled: SIGKILL from pid 1 (systemd) in /init.scope"});
+                           "tamper: agent signalled: SIGKILL from pid 1 (systemd) in /init.scope"});
 }
 
 TEST_F(FindingsAudit, WhatGoesOnForManyWindowsIsOneFinding) {
@@ -190,7 +192,7 @@ TEST_F(FindingsAudit, WhatGoesOnForManyWindowsIsOneFinding) {
         });
     }
     EXPECT_EQ(lines(),
-              std::vector<std::string>{"event: agent traced: by pid 7 (gdb), in 3 statements"});
+              std::vector<std::string>{"tamper: agent traced: by pid 7 (gdb), in 3 statements"});
 }
 
 TEST_F(FindingsAudit, WhatAProgramDoesTimeAndAgainIsOneFinding) {

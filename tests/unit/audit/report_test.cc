@@ -1,7 +1,7 @@
 // The figures: what was put into the log comes out, in each form.
 #include "audit/report.h"
 #include "audit/show.h"
-#include "audit/text.h"
+#include "base/text.h"
 #include "tests/unit/audit/rig.h"
 
 namespace tally {

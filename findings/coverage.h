@@ -3,7 +3,7 @@
 // was, and none of it is covered.
 #pragma once
 
-#include "audit/walk.h"
+#include "findings/entry.h"
 
 #include <map>
 #include <string>
@@ -15,18 +15,25 @@ struct HostCoverage {
     uint64_t attestations = 0;
     uint64_t first_sequence = 0;
     uint64_t last_sequence = 0;
+    uint64_t last_index = 0;    // of the last attestation, in the log
     uint64_t begin_wall_ns = 0; // of the first window
     uint64_t end_wall_ns = 0;   // of the last
     uint64_t boots = 0;
     uint64_t covered_ns = 0;
     uint64_t uncovered_ns = 0;
-    std::string boot_id; // the last
+    std::string boot_id;            // the last
+    uint64_t begin_boottime_ns = 0; // of the last window
 };
 
 struct Gap {
+    enum class Cause {
+        kBetweenBoots, // nobody but the wall clock knows how long
+        kPaused,       // the agent was not recording
+        kNoWindow,     // between two windows of one boot
+    };
     uint64_t begin_wall_ns;
     uint64_t length_ns;
-    bool between_boots; // else the agent was not recording
+    Cause cause;
 };
 
 class Coverage {

@@ -1,4 +1,4 @@
-#include "audit/names.h"
+#include "findings/names.h"
 
 namespace tally {
 

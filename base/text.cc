@@ -1,4 +1,4 @@
-#include "audit/text.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -1,0 +1,42 @@
+#include "findings/examiner.h"
+
+namespace tally {
+
+Examiner::Examiner(const Limits &limits) {
+    rules_.push_back(gap_rule(limits));
+    rules_.push_back(fork_rule());
+    rules_.push_back(replay_rule());
+    rules_.push_back(order_rule());
+    rules_.push_back(key_rule());
+    rules_.push_back(overclaim_rule());
+    rules_.push_back(silence_rule(limits));
+    rules_.push_back(clock_rule(limits));
+    rules_.push_back(unattributed_rule());
+    rules_.push_back(tamper_rule());
+    rules_.push_back(event_rule());
+    rules_.push_back(loss_rule());
+    rules_.push_back(coverage_rule(limits));
+    rules_.push_back(scan_gap_rule(limits));
+    rules_.push_back(device_rebound_rule());
+    rules_.push_back(device_vanished_rule());
+    rules_.push_back(device_moved_rule());
+}
+
+void Examiner::add(const Entry &entry) {
+    if (entry.place.kind != Place::Kind::kNext) {
+        for (const auto &rule : rules_)
+            rule->see_aside(entry, found_);
+        return;
+    }
+    std::vector<Gap> gaps = coverage_.add(entry);
+    for (const auto &rule : rules_)
+        rule->see(entry, gaps, found_);
+}
+
+std::vector<Finding> Examiner::finish() {
+    for (const auto &rule : rules_)
+        rule->end(coverage_, found_);
+    return found_.all();
+}
+
+} // namespace tally

@@ -1,0 +1,26 @@
+// All rules over a log: statements in, findings out. The auditor runs it over the whole log,
+// offline; a collector may on arrival.
+#pragma once
+
+#include "findings/rule.h"
+
+namespace tally {
+
+class Examiner {
+public:
+    explicit Examiner(const Limits &limits = Limits());
+
+    // Hosts' attestations in the log's order, placed by Chains.
+    void add(const Entry &entry);
+    // In the log's order, with what only shows at the end. Once, when everything was added.
+    std::vector<Finding> finish();
+
+    const Coverage &coverage() const { return coverage_; }
+
+private:
+    Coverage coverage_;
+    Rules rules_;
+    Found found_;
+};
+
+} // namespace tally

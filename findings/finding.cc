@@ -1,0 +1,72 @@
+#include "findings/finding.h"
+
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace tally {
+
+namespace {
+
+constexpr uint64_t kKept = 1000; // of one host and kind
+
+} // namespace
+
+void Found::add(const Entry &entry, const char *kind, std::string text) {
+    const pb::Statement &statement = entry.statement();
+    add({entry.index, statement.host(), statement.sequence(), kind, std::move(text)});
+}
+
+void Found::add(Finding finding) {
+    if (has_room(finding))
+        found_.push_back(std::move(finding));
+}
+
+bool Found::has_room(const Finding &finding) {
+    return ++counts_[{finding.host, finding.kind}] <= kKept;
+}
+
+Found::Repeated &Found::repeat(const Entry &entry, const char *kind, const std::string &key,
+                               const std::string &subject, Line line) {
+    const pb::Statement &statement = entry.statement();
+    auto at = repeated_.find({statement.host(), kind, key});
+    if (at == repeated_.end()) {
+        Finding finding{entry.index, statement.host(), statement.sequence(), kind,
+                        printable(subject, 1024)};
+        if (!has_room(finding))
+            return dropped_;
+        Repeated first;
+        first.position = found_.size();
+        first.line = line;
+        found_.push_back(std::move(finding));
+        at = repeated_.emplace(std::tuple(statement.host(), kind, key), first).first;
+    }
+    Repeated &repeated = at->second;
+    if (repeated.last_sequence != statement.sequence())
+        repeated.statements++;
+    repeated.last_sequence = statement.sequence();
+    return repeated;
+}
+
+std::vector<Finding> Found::all() const {
+    std::vector<Finding> all = found_;
+    for (const auto &[key, repeated] : repeated_)
+        all[repeated.position].text = repeated.line(all[repeated.position].text, repeated);
+    for (const auto &[key, count] : counts_) {
+        if (count <= kKept)
+            continue;
+        auto last = std::find_if(all.rbegin(), all.rend(), [&, &key = key](const Finding &finding) {
+            return finding.host == key.first && finding.kind == key.second;
+        });
+        last->text += "; and " + std::to_string(count - kKept) + " more of this kind";
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Finding &a, const Finding &b) { return a.index < b.index; });
+    return all;
+}
+
+std::string in_statements(const Found::Repeated &repeated) {
+    return repeated.statements > 1 ? ", in " + count_of(repeated.statements, "statement") : "";
+}
+
+} // namespace tally
