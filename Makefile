@@ -42,6 +42,7 @@ objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
 # ---- Programs ----
 
 PROTO := attest/statement attest/envelope attest/ledger
+PROTO_CENTRAL := attest/bundle
 PROTO_OBJ := $(PROTO:%=$(B)/obj/gen/%.pb.o)
 PROTO_AGENT := agent/statement/baseline
 GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
@@ -50,7 +51,7 @@ BASE := $(call objects,$(wildcard base/*.cc))
 # attest/ is shared but for the two sides of the crypto seam; certificates are judged centrally.
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc attest/admit.cc,$(wildcard attest/*.cc))) $(PROTO_OBJ)
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
-ATTEST_CENTRAL := $(ATTEST) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
+ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 # Judged centrally too: what an auditor should look at.
@@ -92,7 +93,7 @@ $(GEN)/bpf/tally.o: $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.bpf.o)
 $(SKELETON): $(GEN)/bpf/tally.o
 	bpftool gen skeleton $< name tally_bpf > $@
 
-GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON)
+GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_CENTRAL:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON)
 generate: $(GENERATED_HEADERS)
 
 $(B)/obj/gen/%.o: $(GEN)/%.cc | $(GENERATED_HEADERS)

@@ -4,13 +4,20 @@
 
 namespace tally {
 
-Result<Account> take_account(const Source &source, const Trust &trust) {
+Result<Account> take_account(const Source &source, const Trust &trust, UsageSums usage,
+                             const WalkOptions &options, const Visit &also) {
     Account account;
+    account.usage = std::move(usage);
     Examiner examiner;
-    auto verified = walk(source, trust, [&](const Entry &entry) {
-        examiner.add(entry);
-        account.usage.add(entry);
-    });
+    auto verified = walk(
+        source, trust,
+        [&](const Entry &entry) {
+            examiner.add(entry);
+            account.usage.add(entry);
+            if (also)
+                also(entry);
+        },
+        options);
     if (!verified)
         return verified.error();
     account.log = *std::move(verified);
@@ -39,6 +46,56 @@ std::string verification_text(const Account &account) {
     text += "verified: checkpoint, every tile and entry, every signature, certificate and chain; " +
             count_of(account.findings.size(), "finding") + "\n";
     return text;
+}
+
+std::string findings_table(const Account &account) {
+    constexpr auto kLeft = Table::Align::kLeft;
+    constexpr auto kRight = Table::Align::kRight;
+    Table table({kLeft, kLeft, kRight, kRight, kLeft});
+    table.add({"KIND", "HOST", "SEQUENCE", "INDEX", "WHAT"});
+    for (const Finding &finding : account.findings)
+        table.add({finding.kind, finding.host, std::to_string(finding.sequence),
+                   std::to_string(finding.index), finding.text});
+    return (account.findings.empty() ? std::string() : table.str() + "\n") + "verified: log " +
+           account.log.checkpoint.origin + ", " +
+           count_of(account.log.checkpoint.size, "attestation") + "; " +
+           count_of(account.findings.size(), "finding") + "\n";
+}
+
+std::string findings_csv(const Account &account) {
+    std::string csv = "kind,host,sequence,log_index,text\n";
+    for (const Finding &finding : account.findings)
+        csv += finding.kind + "," + csv_field(finding.host) + "," +
+               std::to_string(finding.sequence) + "," + std::to_string(finding.index) + "," +
+               csv_field(finding.text) + "\n";
+    return csv;
+}
+
+std::string hosts_table(const Account &account) {
+    constexpr auto kLeft = Table::Align::kLeft;
+    constexpr auto kRight = Table::Align::kRight;
+    std::map<std::string, uint64_t> findings;
+    for (const Finding &finding : account.findings)
+        findings[finding.host]++;
+    Table table({kLeft, kRight, kRight, kLeft, kLeft, kRight, kRight});
+    table.add({"HOST", "ATTESTATIONS", "BOOTS", "FROM", "TO", "COVERAGE", "FINDINGS"});
+    for (const auto &[name, host] : account.coverage.hosts())
+        table.add({name, std::to_string(host.attestations), std::to_string(host.boots),
+                   utc_time(host.begin_wall_ns), utc_time(host.end_wall_ns),
+                   percent(host.covered_ns, host.uncovered_ns), std::to_string(findings[name])});
+    return table.str();
+}
+
+std::string hosts_csv(const Account &account) {
+    std::string csv = "host,attestations,first_sequence,last_sequence,boots,from,to,"
+                      "covered_seconds,uncovered_seconds\n";
+    for (const auto &[name, host] : account.coverage.hosts())
+        csv += csv_field(name) + "," + std::to_string(host.attestations) + "," +
+               std::to_string(host.first_sequence) + "," + std::to_string(host.last_sequence) +
+               "," + std::to_string(host.boots) + "," + utc_time(host.begin_wall_ns) + "," +
+               utc_time(host.end_wall_ns) + "," + decimal_seconds(host.covered_ns) + "," +
+               decimal_seconds(host.uncovered_ns) + "\n";
+    return csv;
 }
 
 } // namespace tally

@@ -16,10 +16,22 @@ struct Account {
     std::vector<Finding> findings;
 };
 
-// An error if anything at all in the log does not verify: then there are no figures.
-Result<Account> take_account(const Source &source, const Trust &trust);
+// An error if anything at all in the log does not verify: then there are no figures. Findings and
+// coverage are of the whole log, whatever `usage` was asked about. `also` sees every attestation.
+Result<Account> take_account(const Source &source, const Trust &trust,
+                             UsageSums usage = UsageSums(), const WalkOptions &options = {},
+                             const Visit &also = {});
 
 // `tally verify`: what was verified, each host's chain, findings and notes.
 std::string verification_text(const Account &account);
+
+// `tally findings`: the findings alone, as a table, CSV (kind,host,sequence,log_index,text) or
+// JSON.
+std::string findings_table(const Account &account);
+std::string findings_csv(const Account &account);
+
+// `tally hosts`: each host's chain and coverage.
+std::string hosts_table(const Account &account);
+std::string hosts_csv(const Account &account);
 
 } // namespace tally

@@ -1,14 +1,21 @@
 // tally: options in, exit status out. The work is done by the other files of this directory.
 #include "audit/account.h"
+#include "audit/bundle.h"
+#include "audit/concurrent.h"
 #include "audit/keys.h"
+#include "audit/options.h"
+#include "audit/prove.h"
 #include "audit/report.h"
 #include "audit/show.h"
+#include "audit/timeline.h"
+#include "audit/trace.h"
+#include "base/durable.h"
 #include "base/log.h"
 #include "base/text.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <google/protobuf/stubs/logging.h>
+#include <unistd.h>
 
 namespace {
 
@@ -24,25 +31,18 @@ int fail(const Error &error) {
 }
 
 // A report that did not reach its file must not look like one that did.
+Status write_out(ByteView bytes) {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size())
+        return errno_error("write standard output");
+    return ok();
+}
 int print(const std::string &text, int status) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    if (auto written = write_out(view(text)); !written)
+        return fail(written.error());
+    if (std::fflush(stdout) != 0)
         return fail(errno_error("write standard output"));
     return status;
 }
-
-struct LogOptions {
-    std::string log;
-    std::string log_keys;
-    std::string fleet_root;
-};
-
-struct Options {
-    Fleet fleet;
-    LogOptions log;
-    bool json = false;
-    bool csv = false;
-    std::vector<std::string> which;
-};
 
 int keys(const Fleet &fleet) {
     if (auto made = make_fleet(fleet); !made)
@@ -55,85 +55,174 @@ int keys(const Fleet &fleet) {
                  kClean);
 }
 
-int account(const LogOptions &options, std::string (*text_of)(const Account &)) {
+// On a terminal, or where asked for; a line that is written over, and wiped at the end.
+WalkOptions walk_options(const Options &options) {
+    WalkOptions walk;
+    walk.threads = options.threads;
+    if (!options.progress && isatty(STDERR_FILENO) == 0)
+        return walk;
+    walk.progress = [last = uint64_t{1000}](uint64_t done, uint64_t size) mutable {
+        uint64_t permille = size == 0 ? 1000 : done * 1000 / size;
+        if (permille == last)
+            return;
+        last = permille;
+        std::fprintf(stderr, "\rverified %llu of %llu attestations, %llu.%llu %%",
+                     static_cast<unsigned long long>(done), static_cast<unsigned long long>(size),
+                     static_cast<unsigned long long>(permille / 10),
+                     static_cast<unsigned long long>(permille % 10));
+        if (done == size)
+            std::fputs("\n", stderr);
+    };
+    return walk;
+}
+
+// What every command that reads a log begins with.
+struct Begun {
+    Trust trust;
+    Source source;
+    Question question;
+};
+Result<Begun> begin(const Options &options) {
+    if (options.log_keys.empty() || options.fleet_root.empty())
+        return Error{"a log is verified with --log-keys and --fleet-root (try --help)"};
+    auto question = options.question.parse();
+    if (!question)
+        return question.error();
     auto trust = Trust::load(options.log_keys, options.fleet_root);
     if (!trust)
-        return fail(trust.error());
+        return trust.error();
     auto source = Source::open(options.log);
     if (!source)
-        return fail(source.error());
-    auto taken = take_account(*source, *trust);
+        return source.error();
+    return Begun{*std::move(trust), *std::move(source), *std::move(question)};
+}
+
+Result<std::set<By>> parse_all(const std::vector<std::string> &words) {
+    std::set<By> all;
+    for (const std::string &word : words) {
+        auto by = parse_by(word);
+        if (!by)
+            return by.error();
+        all.insert(*by);
+    }
+    return all;
+}
+
+// Takes the account of a log, `also` looking on, and prints what `text_of` makes of it.
+template <typename Text> int account(const Options &options, Text text_of, Holds *holds = nullptr) {
+    auto by = parse_all(options.by);
+    if (!by)
+        return fail(by.error());
+    auto opened = begin(options);
+    if (!opened)
+        return fail(opened.error());
+    Visit also;
+    if (holds != nullptr) {
+        *holds = Holds(opened->question);
+        also = [&](const Entry &entry) { holds->add(entry); };
+    }
+    auto taken = take_account(opened->source, opened->trust, UsageSums(opened->question, *by),
+                              walk_options(options), also);
     if (!taken)
         return fail(taken.error());
-    return print(text_of(*taken), taken->findings.empty() ? kClean : kFindings);
+    Result<std::string> text = text_of(*taken, opened->question);
+    if (!text)
+        return fail(text.error());
+    return print(*text, taken->findings.empty() ? kClean : kFindings);
 }
 
-int show_one(const LogOptions &options, const std::vector<std::string> &which) {
-    auto selector = Selector::parse(which);
+int account(const Options &options, std::string (*text_of)(const Account &)) {
+    return account(options, [&](const Account &taken, const Question &) -> Result<std::string> {
+        return text_of(taken);
+    });
+}
+
+int verify_bundle(const Options &options) {
+    std::string texts[2];
+    for (auto [file, text] :
+         {std::pair(&options.log_keys, &texts[0]), std::pair(&options.fleet_root, &texts[1])}) {
+        if (file->empty())
+            continue;
+        auto read = read_text(*file);
+        if (!read)
+            return fail(read.error());
+        *text = *std::move(read);
+    }
+    auto checked = check_bundle(options.log, texts[0], texts[1]);
+    return checked ? print(bundle_text(*checked), kClean) : fail(checked.error());
+}
+
+int show_one(const Options &options) {
+    auto selector = Selector::parse(options.which);
     if (!selector)
         return fail(selector.error());
-    auto trust = Trust::load(options.log_keys, options.fleet_root);
-    if (!trust)
-        return fail(trust.error());
-    auto source = Source::open(options.log);
-    if (!source)
-        return fail(source.error());
-    auto page = show(*source, *trust, *selector);
-    if (!page)
-        return fail(page.error());
-    return print(*page, kClean);
+    auto opened = begin(options);
+    if (!opened)
+        return fail(opened.error());
+    auto page = show(opened->source, opened->trust, *selector, walk_options(options));
+    return page ? print(*page, kClean) : fail(page.error());
 }
 
-void add_keys(CLI::App &app, Fleet &fleet) {
-    CLI::App &command = *app.add_subcommand(
-        "keys", "Make the keys and certificates of a throw-away fleet, for demos and tests");
-    command.footer("Example: tally keys build/keys --host gpu1.example --collector localhost");
-    command.add_option("DIR", fleet.directory, "directory to fill")->required();
-    command.add_option("--host", fleet.hosts, "DNS name of a host; several")->required();
-    command.add_option("--collector", fleet.collector, "DNS name of the collector")->required();
-    command.add_option("--origin", fleet.origin, "the log's name, a URL without scheme")
-        ->capture_default_str();
-    command.add_flag("--expired", fleet.expired, "certificates that ended an hour ago");
+int trace_figure(const Options &options) {
+    auto opened = begin(options);
+    if (!opened)
+        return fail(opened.error());
+    auto page = trace(opened->source, opened->trust, opened->question, walk_options(options));
+    return page ? print(*page, kClean) : fail(page.error());
 }
 
-CLI::App &add_command(CLI::App &app, const char *name, const char *what, const std::string &words,
-                      LogOptions &options) {
-    CLI::App &command = *app.add_subcommand(name, what);
-    command.footer("Example: tally " + std::string(name) + " /srv/log" + words +
-                   " --log-keys log.vkeys --fleet-root fleet-ca.pem");
-    command.add_option("LOG", options.log, "the log's directory, or a copy of it")->required();
-    command.add_option("--log-keys", options.log_keys, "the log's public keys, vkey lines")
-        ->required();
-    command.add_option("--fleet-root", options.fleet_root, "the fleet's authority, PEM")
-        ->required();
-    return command;
-}
-
-void add_audit(CLI::App &app, Options &options) {
-    add_command(app, "verify", "Verify a log, all of it, and say what an auditor should look at",
-                "", options.log);
-    CLI::App &report =
-        add_command(app, "report", "Verify a log, then print who held which device for how long",
-                    " --csv", options.log);
-    auto *csv = report.add_flag("--csv", options.csv, "comma-separated values, RFC 4180");
-    report.add_flag("--json", options.json, "one JSON object")->excludes(csv);
-    CLI::App &show = add_command(app, "show", "Verify a log, then print one attestation",
-                                 " gpu1.example 12", options.log);
-    show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
-        ->required()
-        ->expected(1, 2);
+int prove_figure(const Options &options) {
+    auto opened = begin(options);
+    if (!opened)
+        return fail(opened.error());
+    auto log_keys = read_text(options.log_keys);
+    auto fleet_root = read_text(options.fleet_root);
+    if (!log_keys || !fleet_root)
+        return fail(log_keys ? fleet_root.error() : log_keys.error());
+    auto proved = prove(opened->source, opened->trust, opened->question, *log_keys, *fleet_root,
+                        walk_options(options), write_out);
+    if (!proved)
+        return fail(proved.error());
+    return print("", kClean);
 }
 
 int dispatch(const CLI::App &app, const Options &options) {
     if (app.got_subcommand("keys"))
         return keys(options.fleet);
     if (app.got_subcommand("show"))
-        return show_one(options.log, options.which);
+        return show_one(options);
+    if (app.got_subcommand("trace"))
+        return trace_figure(options);
+    if (app.got_subcommand("prove"))
+        return prove_figure(options);
     if (app.got_subcommand("verify"))
-        return account(options.log, verification_text);
-    return account(options.log, options.csv    ? report_csv
-                                : options.json ? report_json
-                                               : report_table);
+        return is_bundle(options.log) ? verify_bundle(options)
+                                      : account(options, verification_text);
+    if (app.got_subcommand("findings"))
+        return account(options, options.csv ? findings_csv : findings_table);
+    if (app.got_subcommand("hosts"))
+        return account(options, options.csv ? hosts_csv : hosts_table);
+    Holds holds({});
+    if (app.got_subcommand("timeline"))
+        return account(
+            options,
+            [&](const Account &, const Question &question) {
+                return timeline(holds, question, options.what);
+            },
+            &holds);
+    if (app.got_subcommand("concurrent"))
+        return account(
+            options,
+            [&](const Account &, const Question &) -> Result<std::string> {
+                auto rows = concurrent(holds, options.by_parent);
+                return options.csv ? concurrent_csv(rows, options.by_parent)
+                                   : concurrent_table(rows, options.by_parent);
+            },
+            &holds);
+    return account(options, options.focus  ? report_focus
+                            : options.csv  ? report_csv
+                            : options.json ? report_json
+                                           : report_table);
 }
 
 int run(int argc, char **argv) {
@@ -142,8 +231,7 @@ int run(int argc, char **argv) {
     app.footer("Exit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
     app.require_subcommand(1);
     Options options;
-    add_keys(app, options.fleet);
-    add_audit(app, options);
+    add_commands(app, options);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {

@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "findings/names.h"
 
+#include <algorithm>
+
 namespace tally {
 
 namespace {
@@ -11,17 +13,64 @@ std::string or_dash(const std::string &name) {
     return name.empty() ? "-" : printable(name);
 }
 
+// A column that tells rows apart: its names for people and programs, and its cell.
+struct Column {
+    By by;
+    const char *title;
+    const char *name;
+    std::string UsageKey::*member;
+};
+constexpr Column kColumns[] = {{By::kDay, "DAY", "day", &UsageKey::day},
+                               {By::kHost, "HOST", "host", &UsageKey::host},
+                               {By::kTenant, "TENANT", "tenant", &UsageKey::tenant},
+                               {By::kParent, "PARENT", "parent", &UsageKey::parent},
+                               {By::kDevice, "DEVICE", "device", &UsageKey::device},
+                               {By::kModel, "MODEL", "model", &UsageKey::model},
+                               {By::kWorkload, "WORKLOAD", "cgroup", &UsageKey::cgroup}};
+
 std::string usage_table(const Account &account) {
     constexpr auto kLeft = Table::Align::kLeft;
     constexpr auto kRight = Table::Align::kRight;
-    Table table({kLeft, kLeft, kLeft, kLeft, kRight, kRight, kRight, kRight});
-    table.add({"TENANT", "PARENT", "HOST", "DEVICE", "HELD", "OPENS", "FOUND", "WINDOWS"});
-    for (const auto &[key, sum] : account.usage.rows()) {
-        std::string tenant =
-            key.tenant.empty() ? "unattributed " + printable(key.cgroup) : printable(key.tenant);
-        table.add({tenant, or_dash(key.parent), key.host, printable(key.device),
-                   duration(sum.held_ns), std::to_string(sum.opens), std::to_string(sum.found),
-                   std::to_string(sum.windows)});
+    const auto rows = account.usage.rows();
+    bool bounded = std::any_of(rows.begin(), rows.end(), [](const auto &row) {
+        return row.second.held_upper_ns > row.second.held_ns;
+    });
+    std::vector<const Column *> columns;
+    for (By by :
+         {By::kDay, By::kTenant, By::kParent, By::kHost, By::kDevice, By::kModel, By::kWorkload}) {
+        for (const Column &column : kColumns) {
+            if (column.by == by && account.usage.is_by(by) &&
+                !(by == By::kWorkload && account.usage.is_default()))
+                columns.push_back(&column);
+        }
+    }
+    std::vector<Table::Align> alignment(columns.size(), kLeft);
+    alignment.insert(alignment.end(), bounded ? 5 : 4, kRight);
+    Table table(alignment);
+    std::vector<std::string> cells;
+    for (const Column *column : columns)
+        cells.emplace_back(column->title);
+    cells.emplace_back("HELD");
+    if (bounded)
+        cells.emplace_back("AT MOST");
+    cells.insert(cells.end(), {"OPENS", "FOUND", "WINDOWS"});
+    table.add(cells);
+    for (const auto &[key, sum] : rows) {
+        cells.clear();
+        for (const Column *column : columns) {
+            bool nobody = column->by == By::kTenant && key.tenant.empty();
+            cells.push_back(nobody ? "unattributed" +
+                                         (key.cgroup.empty() || !account.usage.is_default()
+                                              ? ""
+                                              : " " + printable(key.cgroup))
+                                   : or_dash(key.*column->member));
+        }
+        cells.push_back(duration(sum.held_ns));
+        if (bounded)
+            cells.push_back(duration(sum.held_upper_ns));
+        cells.insert(cells.end(), {std::to_string(sum.opens), std::to_string(sum.found),
+                                   std::to_string(sum.windows)});
+        table.add(cells);
     }
     return table.str();
 }
@@ -49,23 +98,40 @@ std::string report_table(const Account &account) {
     text += "verified: log " + account.log.checkpoint.origin + ", " +
             count_of(account.log.checkpoint.size, "attestation") + "; " +
             count_of(account.findings.size(), "finding") +
-            (account.findings.empty() ? "\n" : ": see `tally verify`\n");
+            (account.findings.empty() ? "\n" : ": see `tally findings`\n");
     for (const std::string &note : account.log.notes)
         text += "note: " + note + "\n";
     return text;
 }
 
 std::string report_csv(const Account &account) {
-    std::string csv =
-        "host,tenant,parent,device,cgroup,held_seconds,opens,found,releases,windows\n";
+    std::string csv;
+    for (const Column &column : kColumns)
+        csv += account.usage.is_by(column.by) ? std::string(column.name) + "," : "";
+    csv += "held_seconds,held_upper_seconds,opens,found,releases,windows\n";
     for (const auto &[key, sum] : account.usage.rows()) {
-        for (const std::string *name :
-             {&key.host, &key.tenant, &key.parent, &key.device, &key.cgroup})
-            csv += csv_field(*name) + ",";
-        csv += decimal_seconds(sum.held_ns) + "," + std::to_string(sum.opens) + "," +
-               std::to_string(sum.found) + "," + std::to_string(sum.releases) + "," +
-               std::to_string(sum.windows) + "\n";
+        for (const Column &column : kColumns)
+            csv += account.usage.is_by(column.by) ? csv_field(key.*column.member) + "," : "";
+        csv += decimal_seconds(sum.held_ns) + "," + decimal_seconds(sum.held_upper_ns) + "," +
+               std::to_string(sum.opens) + "," + std::to_string(sum.found) + "," +
+               std::to_string(sum.releases) + "," + std::to_string(sum.windows) + "\n";
     }
+    return csv;
+}
+
+std::string report_focus(const Account &account) {
+    std::string csv =
+        "BillingAccountId,SubAccountId,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,"
+        "ServiceCategory,ServiceName,ResourceId,ResourceType,ConsumedQuantity,ConsumedUnit,"
+        "x_Host,x_Workload,x_HeldUpperHours,x_Opens,x_LogOrigin\n";
+    for (const auto &[key, sum] : account.usage.rows())
+        csv += csv_field(key.parent.empty() ? key.tenant : key.parent) + "," +
+               csv_field(key.tenant) + ",Usage," + utc_time(sum.begin_wall_ns) + "," +
+               utc_time(sum.end_wall_ns) + ",Compute,Accelerator held," + csv_field(key.device) +
+               "," + csv_field(key.model) + "," + decimal_hours(sum.held_ns) + ",Hours," +
+               csv_field(key.host) + "," + csv_field(key.cgroup) + "," +
+               decimal_hours(sum.held_upper_ns) + "," + std::to_string(sum.opens) + "," +
+               csv_field(account.log.checkpoint.origin) + "\n";
     return csv;
 }
 

@@ -45,12 +45,15 @@ std::string hosts(const Account &account) {
 std::string usage(const Account &account) {
     std::vector<std::string> rows;
     for (const auto &[key, sum] : account.usage.rows())
-        rows.push_back(object({{"host", json_string(key.host)},
+        rows.push_back(object({{"day", json_string(key.day)},
+                               {"host", json_string(key.host)},
                                {"tenant", json_string(key.tenant)},
                                {"parent", json_string(key.parent)},
                                {"device", json_string(key.device)},
+                               {"model", json_string(key.model)},
                                {"cgroup", json_string(key.cgroup)},
                                {"held_seconds", decimal_seconds(sum.held_ns)},
+                               {"held_upper_seconds", decimal_seconds(sum.held_upper_ns)},
                                {"opens", number(sum.opens)},
                                {"found", number(sum.found)},
                                {"releases", number(sum.releases)},

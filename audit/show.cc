@@ -170,12 +170,14 @@ std::string Selector::str() const {
                  : "host " + printable(host) + ", sequence " + number(sequence);
 }
 
-Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector) {
-    std::string page;
-    auto verified = walk(source, trust, [&](const Entry &entry) {
+Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector,
+                         const WalkOptions &options) {
+    std::string page; // of a fork both statements
+    auto see = [&](const Entry &entry) {
         if (selector.matches(entry))
-            page = describe(entry);
-    });
+            page += (page.empty() ? "" : "\n") + describe(entry);
+    };
+    auto verified = walk(source, trust, see, options);
     if (!verified)
         return verified.error();
     const Checkpoint &checkpoint = verified->checkpoint;

@@ -21,6 +21,7 @@ struct Selector {
     std::string str() const;
 };
 
-Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector);
+Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector,
+                         const WalkOptions &options = {});
 
 } // namespace tally

@@ -1,33 +1,44 @@
 // Who held what, summed over a log: the figures of `tally report`.
 #pragma once
 
-#include "audit/walk.h"
+#include "audit/question.h"
 
 #include <map>
+#include <set>
 #include <string>
-#include <tuple>
 
 namespace tally {
 
-// A tenant's rows have no cgroup: its workloads are summed, also where two held a device at once.
-// Without a tenant each cgroup path has a row.
+// What tells two rows apart.
+enum class By { kDay, kHost, kTenant, kParent, kDevice, kModel, kWorkload };
+Result<By> parse_by(const std::string &word);
+
+// The members that a report is not by are empty. By default a tenant's rows have no cgroup: its
+// workloads are summed, also where two held a device at once; without a tenant each cgroup path has
+// a row.
 struct UsageKey {
     std::string tenant; // empty: unattributed
     std::string parent;
     std::string host;
     std::string device; // Device.id
     std::string cgroup;
+    std::string day; // "2026-11-23", UTC, on which a window began
+    std::string model;
 
     auto operator<=>(const UsageKey &) const = default;
 };
 
 struct UsageSum {
-    uint64_t held_ns = 0;
+    uint64_t held_ns = 0;       // at least
+    uint64_t held_upper_ns = 0; // at most: the window's length wherever files found no room
     uint64_t opens = 0;
     uint64_t found = 0;
     uint64_t releases = 0;
-    uint64_t windows = 0;     // in which it appears
-    uint64_t last_window = 0; // sequence of that window's first part
+    uint64_t windows = 0;       // in which it appears
+    uint64_t begin_wall_ns = 0; // of the first of them
+    uint64_t end_wall_ns = 0;   // of the last
+    uint64_t last_window = 0;   // sequence of that window's first part
+    std::string last_host;
 };
 
 // How the windows of one rung were recorded.
@@ -38,14 +49,24 @@ struct RungSum {
 
 class UsageSums {
 public:
+    // Without `by`: tenant, parent, host, device, and for the unattributed the workload.
+    explicit UsageSums(Question question = {}, std::set<By> by = {});
+
     // Takes a host's attestations in order.
     void add(const Entry &entry);
     // Without rows in which nothing was held, opened or found; tenants by name, then the
     // unattributed.
     std::vector<std::pair<UsageKey, UsageSum>> rows() const;
+    bool is_by(By what) const { return by_.contains(what); }
+    bool is_default() const { return default_; }
     const std::map<int, RungSum> &rungs() const { return rungs_; }
 
 private:
+    UsageKey key_of(const Entry &entry, const pb::Usage &usage) const;
+
+    Question question_;
+    std::set<By> by_;
+    bool default_;
     std::map<UsageKey, UsageSum> sums_;
     std::map<int, RungSum> rungs_;
 };

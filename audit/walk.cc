@@ -15,6 +15,18 @@ namespace {
 
 constexpr size_t kMaxCheckpoint = 65536; // as open_checkpoint
 
+Result<Verified> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys) {
+    auto note = source.read("checkpoint", kMaxCheckpoint);
+    if (!note)
+        return note.error();
+    if (!note->has_value())
+        return source.error("checkpoint", "missing: is this a log's directory?");
+    auto checkpoint = open_checkpoint(text(**note), keys);
+    if (!checkpoint)
+        return source.error("checkpoint", checkpoint.error().message);
+    return Verified{*std::move(checkpoint), std::string(text(**note)), {}};
+}
+
 // Names host and sequence as the attestation, possibly a forged one, claims them.
 Error fault(const Source &source, const Batch &batch, size_t i) {
     const Breach &breach = *batch.items[i].breach;
@@ -82,18 +94,6 @@ private:
 
 } // namespace
 
-Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys) {
-    auto note = source.read("checkpoint", kMaxCheckpoint);
-    if (!note)
-        return note.error();
-    if (!note->has_value())
-        return source.error("checkpoint", "missing: is this a log's directory?");
-    auto checkpoint = open_checkpoint(text(**note), keys);
-    if (!checkpoint)
-        return source.error("checkpoint", checkpoint.error().message);
-    return checkpoint;
-}
-
 Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &root_file) {
     auto vkeys = read_text(log_keys_file);
     if (!vkeys)
@@ -112,10 +112,10 @@ Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &r
 
 Result<Verified> walk(const Source &source, const Trust &trust, const Visit &visit,
                       const WalkOptions &options) {
-    auto checkpoint = read_checkpoint(source, trust.log_keys);
-    if (!checkpoint)
-        return checkpoint.error();
-    uint64_t size = checkpoint->size;
+    auto verified = read_checkpoint(source, trust.log_keys);
+    if (!verified)
+        return verified.error();
+    uint64_t size = verified->checkpoint.size;
     auto notes = check_listing(source, size);
     if (!notes)
         return notes.error();
@@ -146,10 +146,11 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
         if (options.progress)
             options.progress(done, size);
     }
-    if (tree.root() != checkpoint->root)
+    if (tree.root() != verified->checkpoint.root)
         return source.error("checkpoint", "its root is not that of the log's " +
                                               std::to_string(size) + " entries");
-    return Verified{*std::move(checkpoint), *std::move(notes)};
+    verified->notes = *std::move(notes);
+    return verified;
 }
 
 } // namespace tally

@@ -40,14 +40,12 @@ struct WalkOptions {
 
 struct Verified {
     Checkpoint checkpoint;
+    std::string note;               // the checkpoint as it is signed
     std::vector<std::string> notes; // what was found but not read
 };
 
 using Visit = std::function<void(const Entry &)>;
 Result<Verified> walk(const Source &source, const Trust &trust, const Visit &visit,
                       const WalkOptions &options = {});
-
-// The log's signed checkpoint, as every key of the auditor's signed it.
-Result<Checkpoint> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys);
 
 } // namespace tally

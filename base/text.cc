@@ -48,6 +48,11 @@ std::string decimal_seconds(uint64_t ns) {
     return format("%llu.%03llu", milliseconds / 1000, milliseconds % 1000);
 }
 
+std::string decimal_hours(uint64_t ns) {
+    uint64_t parts = rounded(ns, 360'000'000); // ten-thousandths
+    return format("%llu.%04llu", parts / 10000, parts % 10000);
+}
+
 std::string percent(uint64_t part, uint64_t rest) {
     auto whole = static_cast<unsigned __int128>(part) + rest;
     // Down, so that only a whole is called 100.00 %.

@@ -11,6 +11,7 @@ namespace tally {
 std::string utc_time(uint64_t wall_ns);            // "2026-11-23T17:03:56.120Z"
 std::string duration(uint64_t ns);                 // "12.034 s", "4 min 10 s", "3 h 04 min 10 s"
 std::string decimal_seconds(uint64_t ns);          // "12.034", rounded
+std::string decimal_hours(uint64_t ns);            // "0.0033", rounded
 std::string percent(uint64_t part, uint64_t rest); // part of part + rest, "99.98 %", rounded down
 std::string count_of(uint64_t count, const std::string &noun); // "1 finding", "2 findings"
 

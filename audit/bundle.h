@@ -1,0 +1,36 @@
+// `tally verify BUNDLE`: what `tally prove` wrote, checked without the log (attest/FORMATS.md,
+// "Bundle").
+#pragma once
+
+#include "audit/usage.h"
+#include "audit/walk.h"
+
+#include <string>
+
+namespace tally {
+
+inline constexpr std::string_view kBundleMagic = "tallystick-bundle/v1\n";
+
+// A message with its big-endian uint32 length before it.
+Bytes framed(const std::string &message);
+
+// Whether the file begins like a bundle.
+bool is_bundle(const std::string &path);
+
+struct BundleAccount {
+    Checkpoint checkpoint;
+    std::string log_keys;   // that the bundle was checked with
+    std::string fleet_root; // PEM
+    bool own_keys = false;  // they were the bundle's own
+    Question question;      // that it answers
+    uint64_t entries = 0;
+    UsageSums usage;
+};
+
+// Empty keys or root: the bundle's own are believed, and said so.
+Result<BundleAccount> check_bundle(const std::string &path, const std::string &log_keys,
+                                   const std::string &fleet_root);
+
+std::string bundle_text(const BundleAccount &account);
+
+} // namespace tally

@@ -1,0 +1,135 @@
+#include "audit/options.h"
+
+namespace tally {
+
+namespace {
+
+constexpr const char *kTrust = " --log-keys log.vkeys --fleet-root fleet-ca.pem";
+
+void add_keys(CLI::App &app, Fleet &fleet) {
+    CLI::App &command = *app.add_subcommand(
+        "keys", "Make the keys and certificates of a throw-away fleet, for demos and tests");
+    command.footer("Example: tally keys build/keys --host gpu1.example --collector localhost\n"
+                   "Exit status: 0 made, 2 could not.");
+    command.add_option("DIR", fleet.directory, "directory to fill")->required();
+    command.add_option("--host", fleet.hosts, "DNS name of a host; several")->required();
+    command.add_option("--collector", fleet.collector, "DNS name of the collector")->required();
+    command.add_option("--origin", fleet.origin, "the log's name, a URL without scheme")
+        ->capture_default_str();
+    command.add_flag("--expired", fleet.expired, "certificates that ended an hour ago");
+}
+
+CLI::App &add_command(CLI::App &app, const char *name, const char *what, const std::string &words,
+                      Options &options, bool keys_required = true) {
+    CLI::App &command = *app.add_subcommand(name, what);
+    command.footer("Example: tally " + std::string(name) + " /srv/log" + words + kTrust +
+                   "\nExit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
+    command
+        .add_option("LOG", options.log,
+                    keys_required ? "the log's directory, or a copy of it"
+                                  : "the log's directory, or a copy of it, or a bundle")
+        ->required();
+    auto *keys =
+        command.add_option("--log-keys", options.log_keys, "the log's public keys, vkey lines");
+    auto *root =
+        command.add_option("--fleet-root", options.fleet_root, "the fleet's authority, PEM");
+    if (keys_required) {
+        keys->required();
+        root->required();
+    }
+    command.add_option("--threads", options.threads, "that verify signatures; 0: one a core")
+        ->capture_default_str();
+    command.add_flag("--progress", options.progress,
+                     "say on standard error how far it is, also if that is no terminal");
+    return command;
+}
+
+void add_question(CLI::App &command, QuestionWords &question) {
+    command.add_option("--from", question.from,
+                       "only windows that begin then or later: 2026-11-23[T18:50:46Z], UTC");
+    command.add_option("--to", question.to, "only windows that begin before then");
+    command.add_option("--tenant", question.rest.tenant, "only this tenant's use");
+    command.add_option("--parent", question.rest.parent, "only that of tenants of this parent");
+    command.add_option("--host", question.rest.host, "only on this host");
+    command.add_option("--device", question.rest.device, "only of this device, by id or UUID");
+}
+
+CLI::Option *add_csv(CLI::App &command, Options &options) {
+    return command.add_flag("--csv", options.csv, "comma-separated values, RFC 4180");
+}
+
+void add_report(CLI::App &app, Options &options) {
+    CLI::App &report =
+        add_command(app, "report", "Verify a log, then print who held which device for how long",
+                    " --by tenant,day --from 2026-11-01", options);
+    add_question(report, options.question);
+    report
+        .add_option("--by", options.by,
+                    "rows by any of tenant, parent, host, device, model, day, workload")
+        ->delimiter(',');
+    auto *csv = add_csv(report, options);
+    auto *json = report.add_flag("--json", options.json, "one JSON object")->excludes(csv);
+    report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
+        ->excludes(csv)
+        ->excludes(json);
+}
+
+void add_when(CLI::App &app, Options &options) {
+    CLI::App &timeline =
+        add_command(app, "timeline", "Verify a log, then draw who held what, and when",
+                    " gpu1.example", options);
+    timeline.add_option("WHAT", options.what, "a host, a device's id, or a tenant")->required();
+    timeline.add_option("--from", options.question.from, "from then on: 2026-11-23[T18:50:46Z]");
+    timeline.add_option("--to", options.question.to, "up to then");
+    CLI::App &concurrent = add_command(
+        app, "concurrent",
+        "Verify a log, then print how many devices each tenant held at once, and for how long",
+        " --by-parent", options);
+    concurrent.add_flag("--by-parent", options.by_parent, "all tenants of one parent as one");
+    add_question(concurrent, options.question);
+    add_csv(concurrent, options);
+}
+
+void add_evidence(CLI::App &app, Options &options) {
+    CLI::App &show = add_command(app, "show", "Verify a log, then print one attestation",
+                                 " gpu1.example 12", options);
+    show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
+        ->required()
+        ->expected(1, 2);
+    CLI::App &trace =
+        add_command(app, "trace", "Verify a log, then print the attestations behind a figure",
+                    " --tenant acme --host gpu1.example", options);
+    add_question(trace, options.question);
+    CLI::App &prove = add_command(
+        app, "prove", "Verify a log, then write a bundle that a third party checks without it",
+        " --tenant acme --from 2026-11-01 --to 2026-12-01", options);
+    prove.footer("Example: tally prove /srv/log --tenant acme --from 2026-11-01 --to 2026-12-01" +
+                 std::string(kTrust) +
+                 " > acme.bundle\nExit status: 0 written, 2 could not verify, nothing to prove or "
+                 "wrong usage.");
+    add_question(prove, options.question);
+}
+
+} // namespace
+
+void add_commands(CLI::App &app, Options &options) {
+    add_keys(app, options.fleet);
+    CLI::App &verify =
+        add_command(app, "verify",
+                    "Verify a log or a bundle, all of it, and say what an auditor should look at",
+                    "", options, /*keys_required=*/false);
+    verify.add_option("--state", options.state,
+                      "go on from what this file says was verified, and keep it up to date");
+    add_report(app, options);
+    CLI::App &findings =
+        add_command(app, "findings", "Verify a log, then print what an auditor should look at",
+                    " --csv", options);
+    add_csv(findings, options);
+    CLI::App &hosts = add_command(
+        app, "hosts", "Verify a log, then print each host's record and coverage", "", options);
+    add_csv(hosts, options);
+    add_when(app, options);
+    add_evidence(app, options);
+}
+
+} // namespace tally

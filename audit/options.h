@@ -1,0 +1,37 @@
+// tally's command line. `tally COMMAND --help` is where it is documented: the man page and the
+// shell completion are held against it (tests/check/tally-help).
+#pragma once
+
+#include "audit/keys.h"
+#include "audit/question.h"
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+struct Options {
+    Fleet fleet; // of `tally keys`
+
+    std::string log; // a directory or, for verify, a bundle
+    std::string log_keys;
+    std::string fleet_root;
+    unsigned threads = 0;
+    bool progress = false;
+    std::string state;
+
+    QuestionWords question;
+    std::vector<std::string> by;
+    bool by_parent = false;
+    bool json = false;
+    bool csv = false;
+    bool focus = false;
+    std::string what;               // of `tally timeline`
+    std::vector<std::string> which; // of `tally show`
+};
+
+// Adds all commands to `app`; what is typed ends up in `options`.
+void add_commands(CLI::App &app, Options &options);
+
+} // namespace tally

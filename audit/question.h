@@ -1,0 +1,41 @@
+// What an auditor asks about: a span of time, a tenant, a host, a device.
+#pragma once
+
+#include "base/result.h"
+#include "findings/entry.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+// "2026-11-23", "2026-11-23T18:50:46Z", with or without a fraction: nanoseconds since 1970, UTC.
+Result<uint64_t> parse_time(const std::string &text);
+
+struct Question {
+    uint64_t from_ns = 0; // of the wall clock
+    uint64_t to_ns = UINT64_MAX;
+    // Empty: any.
+    std::string tenant;
+    std::string parent;
+    std::string host;
+    std::string device; // Device.id or UUID
+
+    // A window belongs to the moment at which it begins, so that what is asked of two spans side by
+    // side adds up.
+    bool is_in_time(const pb::Window &window) const {
+        return from_ns <= window.begin_wall_ns() && window.begin_wall_ns() < to_ns;
+    }
+    bool covers(const Entry &entry, const pb::Usage &usage) const;
+};
+
+// As typed; empty texts ask for anything.
+struct QuestionWords {
+    std::string from;
+    std::string to;
+    Question rest;
+    Result<Question> parse() const;
+};
+
+} // namespace tally
