@@ -19,7 +19,6 @@ struct Options {
     std::string fleet_root;
     unsigned threads = 0;
     bool progress = false;
-    std::string state;
 
     QuestionWords question;
     std::vector<std::string> by;

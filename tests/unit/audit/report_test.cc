@@ -53,13 +53,15 @@ protected:
 
 TEST_F(ReportAudit, CsvSumsWhatTheStatementsSaid) {
     fill();
-    EXPECT_EQ(report_csv(account()),
-              "host,tenant,parent,device,cgroup,held_seconds,opens,found,releases,windows\n"
-              "gpu1.example,acme,,node:/dev/test0,,9.500,6,0,6,2\n"
-              "gpu2.example,acme,,node:/dev/test0,,10.000,2,0,2,1\n"
-              "gpu1.example,globex,middleman,node:/dev/test0,,1.001,2,0,2,1\n"
-              "gpu1.example,,,node:/dev/test0,\"/system.slice/cron \"\"x\"\", y\",0.250,2,0,2,1\n"
-              "gpu1.example,,,node:/dev/test0,/user,0.125,2,0,2,1\n");
+    EXPECT_EQ(
+        report_csv(account()),
+        "host,tenant,parent,device,cgroup,held_seconds,held_upper_seconds,opens,found,releases,"
+        "windows\n"
+        "gpu1.example,acme,,node:/dev/test0,,9.500,9.500,6,0,6,2\n"
+        "gpu2.example,acme,,node:/dev/test0,,10.000,10.000,2,0,2,1\n"
+        "gpu1.example,globex,middleman,node:/dev/test0,,1.001,1.001,2,0,2,1\n"
+        "gpu1.example,,,node:/dev/test0,\"/system.slice/cron \"\"x\"\", y\",0.250,0.250,2,0,2,1\n"
+        "gpu1.example,,,node:/dev/test0,/user,0.125,0.125,2,0,2,1\n");
 }
 
 TEST_F(ReportAudit, TheTableNamesTenantsParentsCoverageAndPrecision) {
@@ -75,7 +77,7 @@ TEST_F(ReportAudit, TheTableNamesTenantsParentsCoverageAndPrecision) {
          {"unattributed /user ", "middleman", "100.00 %",
           "recorded on rung traced: opens exact, releases to one scan; longest gap",
           "between scans 1.000 s (4 attestations)\n",
-          "verified: log example.com/fleet, 4 attestations; 2 findings: see `tally verify`\n"})
+          "verified: log example.com/fleet, 4 attestations; 2 findings: see `tally findings`\n"})
         EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
     EXPECT_EQ(table.find("idle"), std::string::npos);
     EXPECT_EQ(table.find("GPU"), std::string::npos);
@@ -100,10 +102,10 @@ TEST_F(ReportAudit, TwoBootsAreSummedAndDevicesNamedByTheirOwnInventory) {
     });
     say(gpu1);
     log.publish();
-    EXPECT_EQ(report_csv(account()),
-              "host,tenant,parent,device,cgroup,held_seconds,opens,found,releases,windows\n"
-              "gpu1.example,acme,,node:/dev/other,,8.000,2,0,2,2\n"
-              "gpu1.example,acme,,node:/dev/test0,,8.000,2,0,2,2\n");
+    EXPECT_EQ(report_csv(account()), "host,tenant,parent,device,cgroup,held_seconds,held_upper_"
+                                     "seconds,opens,found,releases,windows\n"
+                                     "gpu1.example,acme,,node:/dev/other,,8.000,8.000,2,0,2,2\n"
+                                     "gpu1.example,acme,,node:/dev/test0,,8.000,8.000,2,0,2,2\n");
 }
 
 TEST_F(ReportAudit, NothingIsPrintedOfALogThatDoesNotVerify) {

@@ -22,10 +22,10 @@ void Audit::say(TestHost &host, size_t statements) {
         log.append(host.attest());
 }
 
-Account Audit::account() const {
+Account Audit::account(UsageSums usage, const Visit &also) const {
     auto source = Source::open(log.directory());
     EXPECT_TRUE(source);
-    auto account = take_account(*source, trust());
+    auto account = take_account(*source, trust(), std::move(usage), {}, also);
     EXPECT_TRUE(account) << account.error().message;
     return account ? *std::move(account) : Account();
 }
@@ -58,7 +58,8 @@ Audit::Outcome Audit::tally(const std::string &command) const {
                        " --fleet-root " + keys.path("fleet-ca.pem") + " >" + keys.path("stdout") +
                        " 2>" + errors;
     int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), keys.read("stderr")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), keys.read("stderr"),
+            keys.read("stdout")};
 }
 
 std::vector<std::string> Audit::files() const {

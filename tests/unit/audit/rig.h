@@ -23,7 +23,8 @@ protected:
         log.append(host.attest(statement));
     }
 
-    Account account() const; // of a log that verifies
+    Account account(UsageSums usage = UsageSums(),
+                    const Visit &also = {}) const; // of a log that verifies
     // The error of a log that does not; "verified" if it does.
     std::string problem() const;
     Status verify() const;
@@ -33,6 +34,7 @@ protected:
     struct Outcome {
         int status;
         std::string errors;
+        std::string output;
     };
     Outcome tally(const std::string &command) const;
 

@@ -1,0 +1,25 @@
+# bash completion for tally(1); written by config/tally-manual.
+_tally() {
+    local word=${COMP_WORDS[COMP_CWORD]} options=
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "keys verify report findings hosts timeline concurrent show trace prove --help --version" -- "$word")
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    keys) options="--collector --expired --help --host --origin " ;;
+    verify) options="--fleet-root --help --log-keys --progress --threads " ;;
+    report) options="--by --csv --device --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
+    findings) options="--csv --fleet-root --help --log-keys --progress --threads " ;;
+    hosts) options="--csv --fleet-root --help --log-keys --progress --threads " ;;
+    timeline) options="--fleet-root --from --help --log-keys --progress --threads --to " ;;
+    concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    show) options="--fleet-root --help --log-keys --progress --threads " ;;
+    trace) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    prove) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    esac
+    case $word in
+    -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    esac
+}
+complete -o filenames -F _tally tally

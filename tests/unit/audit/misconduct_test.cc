@@ -1,0 +1,374 @@
+// Planted misconduct: by a host, by the collector, by whoever holds the log. Each is found by its
+// rule, and by no other. And a fleet that does nothing wrong for a month: no finding.
+#include "base/text.h"
+#include "tests/unit/audit/rig.h"
+
+#include <cstdlib>
+
+namespace tally {
+
+namespace {
+
+constexpr uint64_t kSecond = TestHost::kSecond;
+
+class Misconduct : public Audit {
+protected:
+    using Kinds = std::vector<std::string>;
+
+    // An hour and more of honest windows, so that what is planted is the exception.
+    void settle() {
+        for (int i = 0; i < 12; i++) {
+            say_long(gpu1);
+            say_long(gpu2);
+        }
+    }
+    // A window of six minutes.
+    template <typename Change> void say_long(TestHost &host, Change change) {
+        log.append(make_long(host, change));
+    }
+    template <typename Change> static Bytes make_long(TestHost &host, Change change) {
+        pb::Statement statement = host.next();
+        pb::Window &window = *statement.mutable_window();
+        window.set_end_boottime_ns(window.begin_boottime_ns() + 360 * kSecond);
+        window.set_end_wall_ns(window.begin_wall_ns() + 360 * kSecond);
+        if (statement.has_inventory())
+            statement.mutable_inventory()->mutable_devices(0)->set_uuid("GPU-of-" + host.name());
+        change(statement);
+        return host.attest(statement);
+    }
+    void say_long(TestHost &host) {
+        say_long(host, [](pb::Statement &) {});
+    }
+    Kinds kinds() const {
+        log.publish();
+        Kinds kinds;
+        for (const Finding &finding : account().findings) {
+            kinds.push_back(finding.kind);
+            last_ = finding.text;
+        }
+        return kinds;
+    }
+    mutable std::string last_; // text of the last finding
+
+    // Plants it in an honest hour's midst.
+    template <typename Change> Kinds planted(Change change) {
+        settle();
+        say_long(gpu1, change);
+        say_long(gpu1);
+        say_long(gpu2, [](pb::Statement &) {});
+        say_long(gpu2);
+        return kinds();
+    }
+    Kinds planted_event(pb::Event::Kind kind, const std::string &detail = "by pid 7 (x)") {
+        return planted([&](pb::Statement &statement) {
+            pb::Event &event = *statement.add_events();
+            event.set_kind(kind);
+            event.set_detail(detail);
+        });
+    }
+};
+
+// By the host.
+
+TEST_F(Misconduct, NoneInAnHonestHour) {
+    EXPECT_EQ(planted([](pb::Statement &) {}), Kinds{});
+}
+TEST_F(Misconduct, HeldLongerThanTheWindow) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  statement.mutable_usage(0)->set_held_ns(361 * kSecond);
+              }),
+              Kinds{"overclaim"});
+}
+TEST_F(Misconduct, HeldWithoutAFile) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  statement.mutable_usage(0)->clear_opens();
+                  statement.mutable_usage(0)->clear_releases();
+              }),
+              Kinds{"overclaim"});
+}
+TEST_F(Misconduct, UseOfADeviceThatItDoesNotHave) {
+    EXPECT_EQ(planted([](pb::Statement &statement) { statement.mutable_usage(0)->set_device(3); }),
+              Kinds{"overclaim"});
+}
+TEST_F(Misconduct, ATimeToldTwice) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Window &window = *statement.mutable_window();
+                  window.set_begin_boottime_ns(window.begin_boottime_ns() - 60 * kSecond);
+                  window.set_begin_wall_ns(window.begin_wall_ns() - 60 * kSecond);
+              }),
+              Kinds{"overclaim"});
+}
+TEST_F(Misconduct, ATimeLeftOut) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Window &window = *statement.mutable_window();
+                  window.set_begin_boottime_ns(window.begin_boottime_ns() + 5 * kSecond);
+                  window.set_begin_wall_ns(window.begin_wall_ns() + 5 * kSecond);
+              }),
+              Kinds{"gap"});
+}
+TEST_F(Misconduct, RecordingPaused) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  statement.mutable_recording()->set_since_boottime_ns(
+                      statement.window().begin_boottime_ns() + 5 * kSecond);
+              }),
+              Kinds{"gap"});
+}
+TEST_F(Misconduct, ManyPausesTooShortForAGap) {
+    for (int i = 0; i < 400; i++) {
+        say_changed(gpu1, [](pb::Statement &statement) {
+            statement.mutable_recording()->set_since_boottime_ns(
+                statement.window().begin_boottime_ns() + kSecond / 2);
+        });
+    }
+    EXPECT_EQ(kinds(), Kinds{"coverage"});
+    EXPECT_TRUE(last_.starts_with("only 95.00 % of its time is covered")) << last_;
+}
+TEST_F(Misconduct, RebootedForAMinute) {
+    settle();
+    gpu1.reboot(30 * kSecond);
+    say_long(gpu1);
+    say_long(gpu2);
+    EXPECT_EQ(kinds(), Kinds{"gap"});
+}
+TEST_F(Misconduct, ClockSetBack) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Window &window = *statement.mutable_window();
+                  window.set_begin_wall_ns(window.begin_wall_ns() - 300 * kSecond);
+                  window.set_end_wall_ns(window.end_wall_ns() - 300 * kSecond);
+              }),
+              Kinds{"clock"});
+}
+TEST_F(Misconduct, ClockSetForward) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Window &window = *statement.mutable_window();
+                  window.set_end_wall_ns(window.end_wall_ns() + 300 * kSecond);
+              }),
+              Kinds{"clock"});
+}
+TEST_F(Misconduct, ClockDriftedInStepsTooSmallToSee) {
+    settle();
+    for (int i = 0; i < 4; i++) {
+        say_long(gpu1, [](pb::Statement &statement) {
+            pb::Window &window = *statement.mutable_window();
+            window.set_end_wall_ns(window.end_wall_ns() - 2 * kSecond);
+        });
+        say_long(gpu2);
+    }
+    EXPECT_EQ(kinds(), Kinds{"clock"});
+}
+TEST_F(Misconduct, TheAgentSawItsClockSet) {
+    EXPECT_EQ(planted_event(pb::Event::KIND_CLOCK_SET, "by -500000000 ns"), Kinds{"clock"});
+}
+TEST_F(Misconduct, EveryWayToBlindTheAgent) {
+    settle();
+    for (auto kind :
+         {pb::Event::KIND_HOOK_LOST, pb::Event::KIND_PIN_REMOVED, pb::Event::KIND_FOREIGN_BPF,
+          pb::Event::KIND_AGENT_SIGNALLED, pb::Event::KIND_AGENT_PAUSED,
+          pb::Event::KIND_AGENT_TRACED, pb::Event::KIND_RESOURCE_MAPPED})
+        say_long(gpu1, [&](pb::Statement &statement) { statement.add_events()->set_kind(kind); });
+    for (int i = 0; i < 7; i++)
+        say_long(gpu2);
+    EXPECT_EQ(kinds(), Kinds(7, "tamper"));
+}
+TEST_F(Misconduct, TheSpoolWasDamaged) {
+    EXPECT_EQ(planted_event(pb::Event::KIND_SPOOL_DAMAGED), Kinds{"event"});
+}
+TEST_F(Misconduct, UseThatNobodyAnswersFor) {
+    EXPECT_EQ(
+        planted([](pb::Statement &statement) { statement.mutable_workloads(0)->clear_tenant(); }),
+        Kinds{"unattributed"});
+}
+TEST_F(Misconduct, LossesInTheKernel) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Loss &loss = *statement.mutable_recording()->add_losses();
+                  loss.set_place("holders full");
+                  loss.set_count(3);
+              }),
+              Kinds{"loss"});
+}
+TEST_F(Misconduct, NobodyLookedOnARungThatOnlyLooks) {
+    auto unwatched = [](pb::Rung rung) {
+        return [rung](pb::Statement &statement) {
+            statement.mutable_recording()->set_rung(rung);
+            statement.mutable_recording()->set_longest_scan_gap_ns(60 * kSecond);
+        };
+    };
+    settle();
+    say_long(gpu1, unwatched(pb::RUNG_SCANNED));
+    say_long(gpu2, unwatched(pb::RUNG_EXACT)); // sees without looking
+    EXPECT_EQ(kinds(), Kinds{"scan"});
+}
+TEST_F(Misconduct, ADeviceVanished) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  statement.clear_usage();
+                  statement.mutable_inventory()->add_devices()->set_id("node:/dev/other");
+              }),
+              Kinds{"device"});
+    EXPECT_EQ(last_, "node:/dev/test0 is in the inventory no more");
+}
+TEST_F(Misconduct, ADeviceBecameAnother) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Device &device = *statement.mutable_inventory()->add_devices();
+                  device.set_id(TestHost::kDevice);
+                  device.set_uuid("GPU-another");
+              }),
+              Kinds{"device"});
+}
+TEST_F(Misconduct, ADriverWasUnboundFromADevice) {
+    EXPECT_EQ(planted_event(pb::Event::KIND_DRIVER_UNBOUND), Kinds{"device"});
+}
+TEST_F(Misconduct, ADeviceMovedToAnotherHost) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  pb::Device &device = *statement.mutable_inventory()->add_devices();
+                  device.set_id(TestHost::kDevice);
+                  device.set_index(0);
+                  pb::Device &other = *statement.mutable_inventory()->add_devices();
+                  other.set_index(1);
+                  other.set_id("node:/dev/test1");
+                  other.set_uuid("GPU-of-gpu2.example");
+              }),
+              Kinds{"device"});
+    EXPECT_EQ(last_, "GPU-of-gpu2.example was on host gpu2.example before");
+}
+TEST_F(Misconduct, ADeviceHeldOnTwoHostsAtOnce) {
+    auto hold = [](pb::Statement &statement) {
+        if (statement.has_inventory())
+            statement.mutable_inventory()->mutable_devices(0)->set_uuid("GPU-shared");
+        statement.mutable_usage(0)->set_held_ns(250 * kSecond); // of 360 s, both
+    };
+    for (int i = 0; i < 2; i++) {
+        say_long(gpu1, hold);
+        say_long(gpu2, hold);
+    }
+    EXPECT_EQ(kinds(), Kinds{"overclaim"});
+    EXPECT_TRUE(last_.starts_with("GPU-shared was held at once on host gpu1.example for")) << last_;
+}
+TEST_F(Misconduct, TwoHistoriesWereSigned) {
+    settle();
+    TestHost clone = keys.host("gpu1.example");
+    say_long(clone);
+    say_long(clone);
+    EXPECT_EQ(kinds(), Kinds{"fork"});
+}
+TEST_F(Misconduct, AHostFellSilent) {
+    settle();
+    for (int i = 0; i < 4; i++)
+        say_long(gpu2);
+    EXPECT_EQ(kinds(), Kinds{"silence"});
+    EXPECT_TRUE(last_.starts_with("nothing for ")) << last_;
+}
+
+// By the collector, or whoever holds the log and its keys.
+
+TEST_F(Misconduct, AnAttestationWasWithheld) {
+    settle();
+    gpu1.attest(); // ten seconds that nobody logs
+    say_long(gpu2);
+    say_long(gpu1);
+    say_long(gpu2);
+    EXPECT_EQ(kinds(), Kinds{"gap"});
+}
+TEST_F(Misconduct, TheBeginningOfAChainWasWithheld) {
+    TestHost clone = keys.host("gpu1.example");
+    clone.attest(); // never logged
+    pb::Statement second = clone.next();
+    pb::Statement first = gpu1.next();
+    *second.mutable_inventory() = first.inventory();
+    second.set_certificate(first.certificate());
+    log.append(clone.attest(second));
+    EXPECT_EQ(kinds(), Kinds{"gap"});
+    EXPECT_EQ(last_, "sequence 1 is not in the log");
+}
+TEST_F(Misconduct, AnAttestationWasAppendedAgain) {
+    settle();
+    log.append(log.entries()[5]);
+    EXPECT_EQ(kinds(), Kinds{"replay"});
+}
+TEST_F(Misconduct, AnAttestationWasHeldBackForAWhile) {
+    settle();
+    Bytes held_back = gpu1.attest();
+    say_long(gpu2);
+    say_long(gpu1);
+    log.append(held_back);
+    say_long(gpu2);
+    EXPECT_EQ(kinds(), (Kinds{"gap", "order"}));
+}
+TEST_F(Misconduct, AnEntryWasReplacedUnderTheOldRoot) {
+    settle();
+    log.publish();
+    std::swap(log.entries()[3], log.entries()[5]);
+    Bytes checkpoint = read_all(path("checkpoint"));
+    log.publish();
+    write_all(path("checkpoint"), checkpoint);
+    EXPECT_NE(problem().find("its root is not that of the log's"), std::string::npos) << problem();
+}
+TEST_F(Misconduct, AnAttestationWasForged) {
+    settle();
+    TestKeys strangers({"gpu1.example"});
+    pb::Statement statement = gpu1.next();
+    log.append(strangers.host("gpu1.example").attest(statement));
+    log.publish();
+    EXPECT_NE(problem().find("signature is not the host's signing key's"), std::string::npos)
+        << problem();
+}
+
+// A month of a fleet, TALLY_FLEET_HOSTS of them (2 unless it says more): windows of an hour where
+// nothing is held, shorter ones while a tenant works; a clock that NTP slews; an upgrade of the
+// agent that leaves half a second uncovered; inventories every few hours.
+TEST_F(Misconduct, NoneInAnHonestMonthOfAFleet) {
+    const char *wanted = std::getenv("TALLY_FLEET_HOSTS");
+    auto count = std::strtoul(wanted != nullptr ? wanted : "2", nullptr, 10);
+    std::vector<std::string> names;
+    for (unsigned long i = 0; i < count; i++)
+        names.push_back("fleet" + std::to_string(i) + ".example");
+    TestKeys fleet(names);
+    std::vector<TestHost> hosts;
+    for (const std::string &name : names)
+        hosts.push_back(fleet.host(name));
+    TestLog month(TestKeys::kOrigin, fleet.log_signers());
+    uint64_t held = 0;
+    constexpr int kHours = 30 * 24;
+    for (int hour = 0; hour < kHours; hour++) {
+        for (size_t i = 0; i < hosts.size(); i++) {
+            bool busy = (static_cast<size_t>(hour) + i) % 6 == 0;
+            for (int part = 0; part < (busy ? 4 : 1); part++) {
+                pb::Statement statement = hosts[i].next();
+                uint64_t length = (busy ? 900 : 3600) * kSecond;
+                pb::Window &window = *statement.mutable_window();
+                window.set_end_boottime_ns(window.begin_boottime_ns() + length);
+                window.set_end_wall_ns(window.begin_wall_ns() + length +
+                                       (hour % 2 == 0 ? 20'000'000 : 0) - 10'000'000);
+                if (statement.has_inventory())
+                    statement.mutable_inventory()->mutable_devices(0)->set_uuid("GPU-" +
+                                                                                std::to_string(i));
+                if (busy) {
+                    statement.mutable_usage(0)->set_held_ns(length / 2);
+                    held += length / 2;
+                } else {
+                    statement.clear_usage();
+                    statement.clear_workloads();
+                }
+                if (hour == 300)
+                    statement.mutable_recording()->set_since_boottime_ns(
+                        window.begin_boottime_ns() + kSecond / 2);
+                month.append(hosts[i].attest(statement));
+            }
+        }
+    }
+    month.publish();
+    auto source = Source::open(month.directory());
+    auto trust = Trust::load(fleet.path("log.vkeys"), fleet.path("fleet-ca.pem"));
+    ASSERT_TRUE(source && trust);
+    auto taken = take_account(*source, *trust);
+    ASSERT_TRUE(taken) << taken.error().message;
+    EXPECT_EQ(lines_of(taken->findings), std::vector<std::string>());
+    EXPECT_EQ(taken->coverage.hosts().size(), count);
+    uint64_t summed = 0;
+    for (const auto &[key, sum] : taken->usage.rows())
+        summed += sum.held_ns;
+    EXPECT_EQ(summed, held);
+}
+
+} // namespace
+
+} // namespace tally
