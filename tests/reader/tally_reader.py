@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Reads a tallystick log with nothing of tallystick's: written from the specifications alone.
+
+    tally_reader.py LOG LOG_KEYS FLEET_ROOT
+
+C2SP tlog-tiles, tlog-checkpoint and signed-note; RFC 6962 hashes; DSSE; X.509; protobuf's wire format
+and the field numbers of attest/statement.proto. Standard library and the `cryptography` package.
+Prints, as CSV, host,tenant,device,held_ns for what all statements of the log add up to, and a last
+line "verified N attestations, ROOT"; or one line that begins with "refused: " and exit status 2.
+"""
+import base64
+import hashlib
+import os
+import struct
+import sys
+from datetime import datetime, timezone
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+WIDTH = 256
+STATEMENT = b"application/vnd.tallystick.statement.v1+protobuf"
+STATEMENT_SIGNING = "2.25.178307330326388478625988293987992111"
+
+
+class Refused(Exception):
+    pass
+
+
+def demand(condition, message):
+    if not condition:
+        raise Refused(message)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+# ---- RFC 6962 ----
+
+def leaf_hash(entry):
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def tree_hash(nodes):
+    """MTH over leaf (or subtree) hashes."""
+    if not nodes:
+        return hashlib.sha256(b"").digest()
+    if len(nodes) == 1:
+        return nodes[0]
+    split = 1
+    while split * 2 < len(nodes):
+        split *= 2
+    return hashlib.sha256(b"\1" + tree_hash(nodes[:split]) + tree_hash(nodes[split:])).digest()
+
+
+# ---- Signed note and checkpoint ----
+
+def parse_vkeys(text):
+    keys = {}
+    for line in text.decode().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, key_id, encoded = line.split("+", 2)
+        raw = base64.b64decode(encoded, validate=True)
+        if raw[0] == 1:
+            key = ed25519.Ed25519PublicKey.from_public_bytes(raw[1:])
+            expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
+        else:
+            demand(raw[0] == 2, "vkey of an unknown type")
+            key = serialization.load_der_public_key(raw[1:])
+            expected = hashlib.sha256(raw[1:]).digest()[:4]
+        demand(bytes.fromhex(key_id) == expected, "vkey's id is not its key's")
+        keys[(name, expected)] = key
+    demand(keys, "no log keys")
+    return keys
+
+
+def open_checkpoint(note, keys):
+    text, _, signatures = note.rpartition(b"\n\n")
+    text += b"\n"
+    good = set()
+    for line in signatures.decode().splitlines():
+        dash, name, encoded = line.split(" ")
+        demand(dash == "\u2014", "not a signature line")
+        raw = base64.b64decode(encoded, validate=True)
+        key = keys.get((name, raw[:4]))
+        if key is None:
+            continue
+        try:
+            if isinstance(key, ed25519.Ed25519PublicKey):
+                key.verify(raw[4:], text)
+            else:
+                key.verify(raw[4:], text, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            raise Refused("checkpoint: bad signature of " + name)
+        good.add((name, raw[:4]))
+    demand(good == set(keys), "checkpoint: not signed by every key")
+    origin, size, root = text.decode().splitlines()[:3]
+    demand(all(name == origin for name, _ in keys), "checkpoint: of another log")
+    return int(size), base64.b64decode(root, validate=True)
+
+
+# ---- Tiles ----
+
+def tile_path(level, index, width):
+    digits = "%03d" % (index % 1000)
+    index //= 1000
+    while index:
+        digits = "x%03d/" % (index % 1000) + digits
+        index //= 1000
+    return "tile/%s/%s" % (level, digits) + (".p/%d" % width if width < WIDTH else "")
+
+
+def widths(count):
+    """(index, width) of each tile that `count` hashes or entries fill."""
+    for index in range(count // WIDTH):
+        yield index, WIDTH
+    if count % WIDTH:
+        yield count // WIDTH, count % WIDTH
+
+
+def read_entries(log, size):
+    for index, width in widths(size):
+        bundle = read(os.path.join(log, tile_path("entries", index, width)))
+        at = 0
+        for _ in range(width):
+            demand(at + 2 <= len(bundle), "an entry bundle is cut short")
+            (length,) = struct.unpack_from(">H", bundle, at)
+            entry = bundle[at + 2:at + 2 + length]
+            demand(len(entry) == length, "an entry bundle is cut short")
+            at += 2 + length
+            yield entry
+        demand(at == len(bundle), "an entry bundle goes on behind its last entry")
+
+
+def check_tiles(log, leaves, root):
+    """Every hash tile of every level against what the entries hash to; the root of all."""
+    level, nodes = 0, leaves
+    while nodes:
+        above = []
+        for index, width in widths(len(nodes)):
+            own = nodes[index * WIDTH:index * WIDTH + width]
+            path = tile_path(level, index, width)
+            demand(read(os.path.join(log, path)) == b"".join(own), path + " is not of the entries")
+            if width == WIDTH:
+                above.append(tree_hash(own))
+        level, nodes = level + 1, above
+    demand(tree_hash(leaves) == root, "the root is not that of the entries")
+
+
+# ---- Protobuf wire format ----
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        demand(at < len(data) and shift < 70, "protobuf: a varint is cut short")
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value & (2**64 - 1), at
+
+
+def fields(data):
+    """{field number: [values]}, messages and strings as bytes."""
+    found, at = {}, 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        if tag & 7 == 0:
+            value, at = varint(data, at)
+        elif tag & 7 == 2:
+            length, at = varint(data, at)
+            value = data[at:at + length]
+            demand(len(value) == length, "protobuf: a field is cut short")
+            at += length
+        elif tag & 7 == 1:
+            value, at = data[at:at + 8], at + 8
+        else:
+            demand(tag & 7 == 5, "protobuf: an unknown wire type")
+            value, at = data[at:at + 4], at + 4
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def last(message, number, default):
+    return message.get(number, [default])[-1]
+
+
+# ---- DSSE, certificates, chains ----
+
+def pae(kind, body):
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
+
+
+def utc(certificate, name):
+    aware = getattr(certificate, name + "_utc", None)  # from cryptography 42 on
+    return aware or getattr(certificate, name).replace(tzinfo=timezone.utc)
+
+
+def certified_key(der, root, host, wall_ns):
+    certificate = x509.load_der_x509_certificate(der)
+    demand(certificate.issuer == root.subject, "certificate of another authority")
+    try:
+        root.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes,
+                                 ec.ECDSA(certificate.signature_hash_algorithm))
+    except InvalidSignature:
+        raise Refused("certificate that the authority did not sign")
+    when = datetime.fromtimestamp(wall_ns // 10**9, timezone.utc)
+    demand(utc(certificate, "not_valid_before") <= when <= utc(certificate, "not_valid_after"),
+           "certificate was not valid then")
+    extensions = certificate.extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    demand(host in names.get_values_for_type(x509.DNSName), "certificate does not name the host")
+    usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    demand(STATEMENT_SIGNING in [usage.dotted_string for usage in usages],
+           "certificate is not for signing statements")
+    return certificate.public_key()
+
+
+class Chain:
+    def __init__(self):
+        self.sequence, self.digest, self.key = 0, b"", None
+        self.boot, self.end, self.window = None, None, None
+        self.devices = {}
+
+
+def admit(chain, host, entry, payload, signature, statement, root):
+    window = fields(last(statement, 5, b""))
+    begin, end = last(window, 1, 0), last(window, 2, 0)
+    if 14 in statement:
+        chain.key = certified_key(last(statement, 14, b""), root, host, last(window, 4, 0))
+    demand(chain.key is not None, "a chain begins without a certificate")
+    try:
+        chain.key.verify(signature, pae(STATEMENT, payload), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise Refused("bad signature")
+    demand(last(statement, 3, 0) == chain.sequence + 1, "a sequence does not follow")
+    demand(last(statement, 4, b"") == chain.digest, "previous is not the one before")
+    demand(begin < end, "a window ends before it begins")
+    boot, part = last(statement, 2, b""), last(statement, 6, 0)
+    demand(len(boot) == 16, "a boot id is not 16 bytes")
+    if part > 0:
+        demand(chain.window == (boot, begin, end, part - 1), "a part does not follow")
+    elif boot == chain.boot:
+        demand(begin == chain.end, "a window does not begin where the last ended")
+    if 8 in statement:
+        chain.devices = {}
+        for device in fields(last(statement, 8, b"")).get(1, []):
+            device = fields(device)
+            chain.devices[last(device, 1, 0)] = last(device, 2, b"")
+    chain.sequence, chain.digest = chain.sequence + 1, hashlib.sha256(entry).digest()
+    chain.boot, chain.end, chain.window = boot, end, (boot, begin, end, part)
+    return end - begin
+
+
+def add_usage(held, chain, host, statement, length):
+    workloads = [fields(workload) for workload in statement.get(9, [])]
+    for usage in statement.get(10, []):
+        usage = fields(usage)
+        ns = last(usage, 3, 0)
+        demand(ns <= length, "held longer than the window")
+        tenant = last(workloads[last(usage, 2, 0)], 3, b"")
+        key = (host, tenant.decode(), chain.devices[last(usage, 1, 0)].decode())
+        held[key] = held.get(key, 0) + ns
+
+
+def main(log, log_keys, fleet_root):
+    size, root_hash = open_checkpoint(read(os.path.join(log, "checkpoint")),
+                                      parse_vkeys(read(log_keys)))
+    root = x509.load_pem_x509_certificate(read(fleet_root))
+    chains, held, leaves = {}, {}, []
+    for index, entry in enumerate(read_entries(log, size)):
+        try:
+            leaves.append(leaf_hash(entry))
+            envelope = fields(entry)
+            demand(last(envelope, 2, b"") == STATEMENT, "another payload type")
+            demand(len(envelope.get(3, [])) == 1, "not one signature")
+            signature = last(fields(envelope[3][0]), 1, b"")
+            payload = last(envelope, 1, b"")
+            statement = fields(payload)
+            host = last(statement, 1, b"").decode()
+            chain = chains.setdefault(host, Chain())
+            length = admit(chain, host, entry, payload, signature, statement, root)
+            add_usage(held, chain, host, statement, length)
+        except Refused as error:
+            raise Refused("log index %d: %s" % (index, error))
+    check_tiles(log, leaves, root_hash)
+    for (host, tenant, device), ns in sorted(held.items()):
+        print("%s,%s,%s,%d" % (host, tenant, device, ns))
+    print("verified %d attestations, %s" % (size, base64.b64encode(root_hash).decode()))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except (Refused, OSError, ValueError, IndexError, KeyError) as error:
+        print("refused: %s" % error)
+        sys.exit(2)

@@ -1,0 +1,97 @@
+// The log that the collector writes, read by a program that shares no line with it:
+// tests/reader/tally_reader.py, from the specifications alone.
+#include "attest/layout.h"
+#include "base/durable.h"
+#include "collector/log.h"
+#include "tests/unit/collector/support.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+namespace tally {
+namespace {
+
+class IndependentReader : public testing::Test {
+protected:
+    // 2 hosts, so many statements each, appended in batches of uneven sizes.
+    void fill(int each) {
+        auto log = TileLog::open(directory, keys.log_signers(), 0);
+        ASSERT_TRUE(log);
+        std::vector<Bytes> batch;
+        size_t wanted = 1;
+        for (int i = 0; i < each; i++) {
+            for (TestHost *host : {&gpu1, &gpu2}) {
+                if (i == each / 2)
+                    host->reboot();
+                batch.push_back(host->attest());
+                if (batch.size() < wanted)
+                    continue;
+                append(*log, batch);
+                wanted = wanted % 97 + 30;
+            }
+        }
+        append(*log, batch);
+    }
+    static void append(TileLog &log, std::vector<Bytes> &batch) {
+        std::vector<ByteView> views(batch.begin(), batch.end());
+        if (!views.empty()) {
+            ASSERT_TRUE(log.append(views));
+        }
+        batch.clear();
+    }
+    struct Outcome {
+        int status;
+        std::string output;
+    };
+    Outcome read(const std::string &vkeys = "log.vkeys") const {
+        std::string reader =
+            std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
+            "reader/tally_reader.py";
+        std::string command = "python3 " + reader + " " + directory + " " + keys.path(vkeys) + " " +
+                              keys.path("fleet-ca.pem") + " >" + (scratch / "out") + " 2>&1";
+        int status = std::system(command.c_str());
+        auto output = read_text(scratch / "out");
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output ? *output : ""};
+    }
+
+    TestKeys keys{{"gpu1.example", "gpu2.example"}};
+    TestHost gpu1 = keys.host("gpu1.example");
+    TestHost gpu2 = keys.host("gpu2.example");
+    Scratch scratch;
+    std::string directory = scratch / "log";
+};
+
+TEST_F(IndependentReader, AgreesOnEveryHashSignatureChainAndSum) {
+    fill(300);
+    auto log = TileLog::open(directory, keys.log_signers(), 600);
+    ASSERT_TRUE(log);
+    auto root = log->root_at(600);
+    ASSERT_TRUE(root);
+    Outcome outcome = read();
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.output, "gpu1.example,acme,node:/dev/test0,1200000000000\n"
+                              "gpu2.example,acme,node:/dev/test0,1200000000000\n"
+                              "verified 600 attestations, " +
+                                  to_base64(*root) + "\n");
+}
+
+TEST_F(IndependentReader, RefusesWhatWasTouched) {
+    fill(150);
+    ASSERT_EQ(read().status, 0);
+    for (const char *name : {"checkpoint", "tile/entries/000", "tile/entries/001.p/44",
+                             "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"}) {
+        std::string path = directory + "/" + name;
+        size_t middle = std::filesystem::file_size(path) / 2;
+        flip_byte(path, middle);
+        Outcome outcome = read();
+        EXPECT_EQ(outcome.status, 2) << name;
+        EXPECT_TRUE(outcome.output.starts_with("refused: ")) << name << ": " << outcome.output;
+        flip_byte(path, middle);
+    }
+    EXPECT_EQ(read().status, 0);
+}
+
+} // namespace
+} // namespace tally
