@@ -42,7 +42,7 @@ objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
 # ---- Programs ----
 
 PROTO := attest/statement attest/envelope attest/ledger
-PROTO_CENTRAL := attest/bundle
+PROTO_CENTRAL := attest/bundle audit/state
 PROTO_OBJ := $(PROTO:%=$(B)/obj/gen/%.pb.o)
 PROTO_AGENT := agent/statement/baseline
 GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
@@ -179,7 +179,7 @@ FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h col
 deps: ## Install the Debian packages that are missing (config/packages.txt)
 	config/install-packages config/packages.txt
 $(GEN)/deps.stamp: config/packages.txt
-	@mkdir -p $(@D)/attest $(@D)/agent/statement $(@D)/bpf
+	@mkdir -p $(@D)/attest $(@D)/audit $(@D)/agent/statement $(@D)/bpf
 	config/install-packages config/packages.txt
 	@touch $@
 

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace tally {
@@ -18,6 +19,10 @@ Digest empty_root();
 // Grows leaf by leaf and knows its root; holds one hash per set bit of its size.
 class CompactTree {
 public:
+    CompactTree() = default;
+    // A tree of `size` leaves from its perfect subtrees, the largest first: one a set bit of size.
+    CompactTree(uint64_t size, std::vector<Digest> right_edge)
+        : size_(size), right_edge_(std::move(right_edge)) {}
     void add(const Digest &leaf);
     uint64_t size() const { return size_; }
     Digest root() const;

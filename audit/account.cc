@@ -1,5 +1,6 @@
 #include "audit/account.h"
 
+#include "audit/state.h"
 #include "base/text.h"
 
 namespace tally {
@@ -23,6 +24,40 @@ Result<Account> take_account(const Source &source, const Trust &trust, UsageSums
     account.log = *std::move(verified);
     account.findings = examiner.finish();
     account.coverage = examiner.coverage();
+    return account;
+}
+
+Result<Account> take_account_since(const Source &source, const Trust &trust,
+                                   const std::string &state_file, WalkOptions options) {
+    auto before = load_state(state_file);
+    if (!before)
+        return before.error();
+    const pb::VerifyState *known = before->has_value() ? &**before : nullptr;
+    Account account;
+    Examiner examiner;
+    StateKeeper keeper(known);
+    if (known != nullptr)
+        restore(examiner, *known);
+    options.before = known;
+    options.remember = [&](const Entry &entry) { examiner.remember(entry); };
+    auto verified = walk(
+        source, trust,
+        [&](const Entry &entry) {
+            examiner.add(entry);
+            account.usage.add(entry);
+            keeper.see(entry);
+        },
+        options);
+    if (!verified)
+        return verified.error();
+    account.log = *std::move(verified);
+    account.findings = examiner.finish();
+    account.coverage = examiner.coverage();
+    if (known != nullptr)
+        account.log.notes.push_back("the first " + count_of(known->size(), "attestation") +
+                                    " were verified before, by " + state_file);
+    TALLY_TRY(save_state(
+        state_file, keeper.finish(account.log.checkpoint, account.coverage, account.findings)));
     return account;
 }
 

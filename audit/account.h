@@ -22,6 +22,11 @@ Result<Account> take_account(const Source &source, const Trust &trust,
                              UsageSums usage = UsageSums(), const WalkOptions &options = {},
                              const Visit &also = {});
 
+// The same behind what the state file says was verified before, then writes the file anew; from the
+// beginning if there is none. Usage is of what is new alone.
+Result<Account> take_account_since(const Source &source, const Trust &trust,
+                                   const std::string &state_file, WalkOptions options = {});
+
 // `tally verify`: what was verified, each host's chain, findings and notes.
 std::string verification_text(const Account &account);
 

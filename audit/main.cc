@@ -152,6 +152,17 @@ int verify_bundle(const Options &options) {
     return checked ? print(bundle_text(*checked), kClean) : fail(checked.error());
 }
 
+int verify_since(const Options &options) {
+    auto begun = begin(options);
+    if (!begun)
+        return fail(begun.error());
+    auto taken =
+        take_account_since(begun->source, begun->trust, options.state, walk_options(options));
+    if (!taken)
+        return fail(taken.error());
+    return print(verification_text(*taken), taken->findings.empty() ? kClean : kFindings);
+}
+
 int show_one(const Options &options) {
     auto selector = Selector::parse(options.which);
     if (!selector)
@@ -196,8 +207,9 @@ int dispatch(const CLI::App &app, const Options &options) {
     if (app.got_subcommand("prove"))
         return prove_figure(options);
     if (app.got_subcommand("verify"))
-        return is_bundle(options.log) ? verify_bundle(options)
-                                      : account(options, verification_text);
+        return is_bundle(options.log)  ? verify_bundle(options)
+               : options.state.empty() ? account(options, verification_text)
+                                       : verify_since(options);
     if (app.got_subcommand("findings"))
         return account(options, options.csv ? findings_csv : findings_table);
     if (app.got_subcommand("hosts"))

@@ -114,9 +114,12 @@ void add_evidence(CLI::App &app, Options &options) {
 
 void add_commands(CLI::App &app, Options &options) {
     add_keys(app, options.fleet);
-    add_command(app, "verify",
-                "Verify a log or a bundle, all of it, and say what an auditor should look at", "",
-                options, /*keys_required=*/false);
+    CLI::App &verify =
+        add_command(app, "verify",
+                    "Verify a log or a bundle, all of it, and say what an auditor should look at",
+                    "", options, /*keys_required=*/false);
+    verify.add_option("--state", options.state,
+                      "go on from what this file says was verified, and write it anew");
     add_report(app, options);
     CLI::App &findings =
         add_command(app, "findings", "Verify a log, then print what an auditor should look at",

@@ -19,6 +19,7 @@ struct Options {
     std::string fleet_root;
     unsigned threads = 0;
     bool progress = false;
+    std::string state; // of `tally verify`
 
     QuestionWords question;
     std::vector<std::string> by;

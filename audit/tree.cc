@@ -35,6 +35,47 @@ Status TreeCheck::add(const std::vector<Digest> &leaves, bool last) {
     return ok();
 }
 
+Status TreeCheck::resume(uint64_t size, const Digest &root) {
+    for (unsigned level = 0; tile_hashes(level, size) > 0; level++) {
+        uint64_t hashes = tile_hashes(level, size);
+        Level &filled = levels_.emplace_back();
+        filled.index = hashes / kTileWidth;
+        auto width = static_cast<unsigned>(hashes % kTileWidth);
+        if (width == 0)
+            continue;
+        auto found = source_.read_tile({static_cast<int>(level), filled.index, width});
+        if (!found)
+            return found.error();
+        if (found->bytes.size() != found->tile.width * kHashSize)
+            return source_.error(found->tile.path(),
+                                 bytes_not(found->bytes.size(), found->tile.width * kHashSize));
+        filled.hashes.resize(width);
+        for (size_t i = 0; i < width; i++)
+            std::copy_n(found->bytes.begin() + static_cast<ptrdiff_t>(i * kHashSize), kHashSize,
+                        filled.hashes[i].begin());
+    }
+    std::vector<Digest> edge; // a level's hashes are its size's lowest eight bits
+    for (size_t level = levels_.size(); level-- > 0;) {
+        std::span<const Digest> rest(levels_[level].hashes);
+        for (size_t subtree = kTileWidth / 2; subtree > 0; subtree /= 2) {
+            if ((rest.size() & subtree) == 0)
+                continue;
+            edge.push_back(subtree_root(rest.first(subtree)));
+            rest = rest.subspan(subtree);
+        }
+    }
+    tree_ = CompactTree(size, std::move(edge));
+    if (tree_.root() != root)
+        return source_.error("tile", "its first " + std::to_string(size) +
+                                         " entries are not those that were verified before: the "
+                                         "log was rewritten");
+    return ok();
+}
+
+bool TreeCheck::had(uint64_t index, const Digest &leaf) const {
+    return index / kTileWidth == levels_[0].index && levels_[0].hashes[index % kTileWidth] == leaf;
+}
+
 Status TreeCheck::push(size_t level, const Digest &hash) {
     if (level == levels_.size())
         levels_.emplace_back();

@@ -14,6 +14,11 @@ class TreeCheck {
 public:
     explicit TreeCheck(const Source &source) : source_(source) {}
 
+    // Begins behind the first `size` leaves, which the log's tiles must show to lead to `root`.
+    Status resume(uint64_t size, const Digest &root);
+    // Whether a leaf before the first that is added is the one that the tiles had then.
+    bool had(uint64_t index, const Digest &leaf) const;
+
     // The hashes of the next leaves: 256 of them, or the last ones of the log (`last`), when the
     // partial tiles at the right edge are compared too. The error names tile and hash.
     Status add(const std::vector<Digest> &leaves, bool last);

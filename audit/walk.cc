@@ -44,8 +44,14 @@ Error fault(const Source &source, const Batch &batch, size_t i) {
 // and handed out.
 class Batches {
 public:
-    Batches(const Source &source, const FleetRoot &root, uint64_t size, unsigned threads)
-        : source_(source), root_(root), size_(size), pool_(threads) {}
+    // From the bundle on that holds entry `begin`; `keys` are known from before.
+    Batches(const Source &source, const FleetRoot &root, uint64_t begin, uint64_t size,
+            HostKeys keys, unsigned threads)
+        : source_(source), root_(root), size_(size), next_(begin / kTileWidth * kTileWidth),
+          keys_(std::move(keys)), pool_(threads) {
+        if (begin == size)
+            next_ = size;
+    }
 
     // The next one, all of its items verified or at fault; null at the end.
     std::unique_ptr<Batch> next() {
@@ -85,12 +91,57 @@ private:
     const Source &source_;
     const FleetRoot &root_;
     uint64_t size_;
-    uint64_t next_ = 0; // index of the entry that the next batch begins with
+    uint64_t next_; // index of the entry that the next batch begins with
     HostKeys keys_;
     std::deque<std::unique_ptr<Batch>> opening_;
     std::deque<std::unique_ptr<Batch>> verifying_;
     Pool pool_; // the last, so that it stops before the batches go
 };
+
+// An attestation of an earlier run's state, which the auditor verified then.
+Result<Opened> reopen(const pb::StateEntry &entry, const std::string &signing_key) {
+    auto read = read_attestation(view(entry.attestation()));
+    if (auto *breach = std::get_if<Breach>(&read))
+        return Error{"state: log index " + std::to_string(entry.index()) + ": " + breach->reason};
+    Opened opened = std::move(std::get<Unverified>(read).opened);
+    opened.signing_key = to_bytes(view(signing_key));
+    return opened;
+}
+
+// Keys, chains and tree as they were when `before` was written.
+Status resume(const Source &source, const Checkpoint &checkpoint, const WalkOptions &options,
+              TreeCheck &tree, Chains &chains, HostKeys &keys) {
+    const pb::VerifyState &before = *options.before;
+    if (before.origin() != checkpoint.origin)
+        return Error{"state: is of log " + printable(before.origin()) + ", this is " +
+                     checkpoint.origin};
+    if (before.size() > checkpoint.size)
+        return source.error("checkpoint", "has " + std::to_string(checkpoint.size) + " entries, " +
+                                              std::to_string(before.size()) +
+                                              " were verified before: the log was rolled back");
+    Digest root{};
+    std::copy_n(before.root().begin(), root.size(), root.begin());
+    TALLY_TRY(tree.resume(before.size(), root));
+    for (const pb::HostState &host : before.hosts()) {
+        for (const std::string &spki : host.keys()) {
+            auto key = VerifyingKey::from_spki(view(spki));
+            if (!key)
+                return Error{"state: host " + printable(host.host()) + ": " + key.error().message};
+            keys.add(host.host(), {*key, key_id(*key)});
+        }
+        auto inventory = reopen(host.inventory(), host.signing_key());
+        auto last = reopen(host.last(), host.signing_key());
+        if (!inventory || !last)
+            return inventory ? last.error() : inventory.error();
+        auto placed = chains.resume(host.last().index(), *inventory, *last);
+        if (!options.remember)
+            continue;
+        options.remember({host.inventory().index(), *inventory, placed.devices, placed.place, {}});
+        if (host.inventory().index() != host.last().index())
+            options.remember({host.last().index(), *last, placed.devices, placed.place, {}});
+    }
+    return ok();
+}
 
 } // namespace
 
@@ -122,7 +173,13 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
 
     TreeCheck tree(source);
     Chains chains;
-    Batches batches(source, trust.fleet_root, size, options.threads);
+    HostKeys keys;
+    uint64_t begin = 0;
+    if (options.before != nullptr && options.before->size() > 0) {
+        TALLY_TRY(resume(source, verified->checkpoint, options, tree, chains, keys));
+        begin = options.before->size();
+    }
+    Batches batches(source, trust.fleet_root, begin, size, std::move(keys), options.threads);
     for (;;) {
         std::unique_ptr<Batch> next = batches.next();
         if (next == nullptr)
@@ -131,17 +188,24 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
         if (batch.error)
             return *batch.error;
         std::vector<Digest> leaves;
-        for (const Batch::Item &item : batch.items)
-            leaves.push_back(item.leaf);
+        size_t known = begin > batch.first ? begin - batch.first : 0; // verified before
+        for (size_t i = 0; i < batch.items.size(); i++) {
+            if (i >= known)
+                leaves.push_back(batch.items[i].leaf);
+            else if (!tree.had(batch.first + i, batch.items[i].leaf))
+                return source.error(batch.file.tile.path(), "log index " +
+                                                                std::to_string(batch.first + i) +
+                                                                " is not what was verified before");
+        }
         uint64_t done = batch.first + batch.items.size();
         TALLY_TRY(tree.add(leaves, done == size));
         TALLY_TRY(check_superseded_bundles(source, batch.tile, batch.entries));
-        for (size_t i = 0; i < batch.items.size(); i++) {
+        for (size_t i = known; i < batch.items.size(); i++) {
             if (batch.items[i].breach)
                 return fault(source, batch, i);
             const Opened &opened = batch.items[i].read->opened;
             auto placed = chains.add(batch.first + i, opened);
-            visit({batch.first + i, opened, placed.devices, placed.place});
+            visit({batch.first + i, opened, placed.devices, placed.place, batch.entries[i]});
         }
         if (options.progress)
             options.progress(done, size);

@@ -15,6 +15,7 @@
 #include "attest/admit.h"
 #include "attest/checkpoint.h"
 #include "audit/source.h"
+#include "audit/state.pb.h"
 #include "findings/entry.h"
 
 #include <functional>
@@ -36,6 +37,10 @@ struct WalkOptions {
     unsigned threads = 0; // 0: one a core
     // Called now and then with how many entries of how many are done.
     std::function<void(uint64_t done, uint64_t size)> progress;
+    // Goes on behind what an earlier run verified (audit/state.h). `remember` sees, before anything
+    // new is visited, each host's last inventory and last statement.
+    const pb::VerifyState *before = nullptr;
+    std::function<void(const Entry &)> remember;
 };
 
 struct Verified {

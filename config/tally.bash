@@ -7,7 +7,7 @@ _tally() {
     fi
     case ${COMP_WORDS[1]} in
     keys) options="--collector --expired --help --host --origin " ;;
-    verify) options="--fleet-root --help --log-keys --progress --threads " ;;
+    verify) options="--fleet-root --help --log-keys --progress --state --threads " ;;
     report) options="--by --csv --device --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
     findings) options="--csv --fleet-root --help --log-keys --progress --threads " ;;
     hosts) options="--csv --fleet-root --help --log-keys --progress --threads " ;;

@@ -70,6 +70,18 @@ Chains::Placed Chains::add(uint64_t index, const Opened &opened) {
     return {std::move(found), chain.devices};
 }
 
+Chains::Placed Chains::resume(uint64_t index, const Opened &inventory, const Opened &last) {
+    Chain &chain = chains_[last.statement.host()];
+    for (const pb::Device &device : inventory.statement.inventory().devices())
+        chain.devices[device.index()] = device;
+    advance(chain.head, inventory.statement, inventory.digest);
+    advance(chain.head, last.statement, last.digest);
+    chain.head.signing_key = last.signing_key;
+    chain.head_index = index;
+    chain.said.push_back({shortened(last.digest), index});
+    return {Place(), chain.devices};
+}
+
 bool Chains::was_missing(const Chain &chain, const Opened &opened) {
     uint64_t sequence = opened.statement.sequence();
     return std::any_of(chain.missing.begin(), chain.missing.end(), [&](const Chain::Missing &run) {

@@ -24,6 +24,9 @@ public:
     };
     Placed add(uint64_t index, const Opened &opened);
 
+    // Goes on where a chain stood: its last statement, and the one that brought its inventory.
+    Placed resume(uint64_t index, const Opened &inventory, const Opened &last);
+
     struct Chain {
         ChainHead head;
         Devices devices;

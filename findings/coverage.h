@@ -40,6 +40,9 @@ class Coverage {
 public:
     // Takes a host's attestations in order and returns what each shows to be uncovered.
     std::vector<Gap> add(const Entry &entry);
+    void restore(const std::string &host, HostCoverage coverage) {
+        hosts_[host] = std::move(coverage);
+    }
     const std::map<std::string, HostCoverage> &hosts() const { return hosts_; }
 
 private:

@@ -42,6 +42,7 @@ struct Entry {
     const Opened &opened;
     const Devices &devices; // the host's inventory as of this statement
     const Place &place;
+    ByteView bytes = {}; // the attestation, where the log is at hand
 
     bool counts() const {
         return place.kind == Place::Kind::kNext || place.kind == Place::Kind::kLate;

@@ -33,7 +33,23 @@ void Examiner::add(const Entry &entry) {
         rule->see(entry, gaps, found_);
 }
 
+void Examiner::restore(const std::string &host, HostCoverage coverage) {
+    coverage_.restore(host, std::move(coverage));
+}
+
+void Examiner::restore(Finding finding) {
+    if (finding.kind != "silence" && finding.kind != "coverage") // judged anew at the end
+        found_.restore(std::move(finding));
+}
+
+void Examiner::remember(const Entry &entry) {
+    Found said_before;
+    for (const auto &rule : rules_)
+        rule->see(entry, {}, said_before);
+}
+
 std::vector<Finding> Examiner::finish() {
+    found_.ending();
     for (const auto &rule : rules_)
         rule->end(coverage_, found_);
     return found_.all();

@@ -15,6 +15,12 @@ public:
     // In the log's order, with what only shows at the end. Once, when everything was added.
     std::vector<Finding> finish();
 
+    // What an earlier run over the log's beginning knew, before anything is added: a host's
+    // coverage; what it found; and the last statements of each host, for the rules to go on from.
+    void restore(const std::string &host, HostCoverage coverage);
+    void restore(Finding finding);
+    void remember(const Entry &entry);
+
     const Coverage &coverage() const { return coverage_; }
 
 private:

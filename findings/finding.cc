@@ -17,7 +17,14 @@ void Found::add(const Entry &entry, const char *kind, std::string text) {
     add({entry.index, statement.host(), statement.sequence(), kind, std::move(text)});
 }
 
+void Found::restore(Finding finding) {
+    restored_.emplace(finding.host, finding.kind, finding.text);
+    add(std::move(finding));
+}
+
 void Found::add(Finding finding) {
+    if (ending_ && restored_.contains({finding.host, finding.kind, finding.text}))
+        return;
     if (has_room(finding))
         found_.push_back(std::move(finding));
 }

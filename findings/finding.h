@@ -4,6 +4,7 @@
 #include "findings/entry.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -24,6 +25,12 @@ class Found {
 public:
     void add(const Entry &entry, const char *kind, std::string text);
     void add(Finding finding);
+
+    // One of an earlier run over the log's beginning.
+    void restore(Finding finding);
+    // From here on what was restored is not said again: at the end a log's beginning is judged
+    // anew.
+    void ending() { ending_ = true; }
 
     // The same thing seen in many statements is one finding. `line` writes its text from what was
     // said first and from `amount`, which the rule sums or raises.
@@ -50,7 +57,9 @@ private:
 
     std::vector<Finding> found_;
     std::map<std::tuple<std::string, std::string, std::string>, Repeated> repeated_;
-    std::map<std::pair<std::string, std::string>, uint64_t> counts_; // by host and kind
+    std::map<std::pair<std::string, std::string>, uint64_t> counts_;       // by host and kind
+    std::set<std::tuple<std::string, std::string, std::string>> restored_; // host, kind, text
+    bool ending_ = false;
     Repeated dropped_; // takes what there is no room for
 };
 
