@@ -6,7 +6,6 @@
 // Held times are of CLOCK_BOOTTIME and do not change; what changes is the day on which they are
 // shown. Between two boots only a step back shows.
 #include "base/text.h"
-#include "findings/names.h"
 #include "findings/rule.h"
 
 namespace tally {
@@ -24,10 +23,7 @@ public:
         const pb::Window &window = statement.window();
         for (const pb::Event &event : statement.events()) {
             if (event.kind() == pb::Event::KIND_CLOCK_SET)
-                found.repeat(entry, "clock", event_name(event.kind()) + ": " + event.detail(),
-                             [](const std::string &subject, const Found::Repeated &repeated) {
-                                 return subject + in_statements(repeated);
-                             });
+                found.see_event(entry, "clock", event);
         }
         auto [at, first] = hosts_.try_emplace(statement.host());
         Host &host = at->second;

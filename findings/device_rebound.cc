@@ -4,7 +4,6 @@
 // that one came or went. From then on the device may be reachable by other ways (vfio instead of
 // its own driver), all of them watched. Does not prove: misuse: passing a device through to a guest
 // begins like this.
-#include "findings/names.h"
 #include "findings/rule.h"
 
 namespace tally {
@@ -21,10 +20,7 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const pb::Event &event : entry.statement().events()) {
             if (is_rebinding(event.kind()))
-                found.repeat(entry, "device", event_name(event.kind()) + ": " + event.detail(),
-                             [](const std::string &subject, const Found::Repeated &repeated) {
-                                 return subject + in_statements(repeated);
-                             });
+                found.see_event(entry, "device", event);
         }
     }
 };

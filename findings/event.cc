@@ -5,7 +5,6 @@
 // the collector's: both hold what they signed.
 // Does not prove: loss; what was lost shows as a gap. Kinds that this version does not know are
 // reported here too.
-#include "findings/names.h"
 #include "findings/rule.h"
 
 namespace tally {
@@ -41,10 +40,7 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const pb::Event &event : entry.statement().events()) {
             if (!is_reported_elsewhere(event.kind()))
-                found.repeat(entry, "event", event_name(event.kind()) + ": " + event.detail(),
-                             [](const std::string &subject, const Found::Repeated &repeated) {
-                                 return subject + in_statements(repeated);
-                             });
+                found.see_event(entry, "event", event);
         }
     }
 };

@@ -1,6 +1,7 @@
 #include "findings/finding.h"
 
 #include "base/text.h"
+#include "findings/names.h"
 
 #include <algorithm>
 
@@ -9,6 +10,14 @@ namespace tally {
 namespace {
 
 constexpr uint64_t kKept = 1000; // of one host and kind
+
+std::string event_line(const std::string &subject, const Found::Repeated &repeated) {
+    std::string text = subject;
+    size_t pid = repeated.by_others ? text.find(repeated.pid) : std::string::npos;
+    if (pid != std::string::npos)
+        text.insert(pid + repeated.pid.size(), " and others");
+    return text + in_statements(repeated);
+}
 
 } // namespace
 
@@ -53,6 +62,19 @@ Found::Repeated &Found::repeat(const Entry &entry, const char *kind, const std::
         repeated.statements++;
     repeated.last_sequence = statement.sequence();
     return repeated;
+}
+
+void Found::see_event(const Entry &entry, const char *kind, const pb::Event &event) {
+    constexpr std::string_view kPid = "pid ";
+    std::string text = event_name(event.kind()) + ": " + event.detail();
+    size_t begin = std::min(text.find(kPid), text.size());
+    size_t end = std::min(text.find_first_not_of("0123456789", begin + kPid.size()), text.size());
+    std::string pid = text.substr(begin, end - begin);
+    Repeated &found =
+        repeat(entry, kind, text.substr(0, begin) + text.substr(end), text, event_line);
+    if (found.pid.empty())
+        found.pid = pid;
+    found.by_others |= found.pid != pid;
 }
 
 std::vector<Finding> Found::all() const {

@@ -39,6 +39,8 @@ public:
         uint64_t last_sequence = 0;
         uint64_t statements = 0;
         uint64_t amount = 0;
+        std::string pid; // "pid 77", of an event's first
+        bool by_others = false;
         std::string (*line)(const std::string &subject, const Repeated &) = nullptr;
     };
     using Line = std::string (*)(const std::string &subject, const Repeated &);
@@ -48,6 +50,10 @@ public:
     Repeated &repeat(const Entry &entry, const char *kind, const std::string &subject, Line line) {
         return repeat(entry, kind, subject, subject, line);
     }
+
+    // What the agent saw happen. What a program does time and again, each time as another process,
+    // is one finding.
+    void see_event(const Entry &entry, const char *kind, const pb::Event &event);
 
     std::vector<Finding> all() const; // in the log's order
 

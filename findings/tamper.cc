@@ -5,7 +5,6 @@
 // Does not prove: intent; administrators debug, and systemd stops services (SIGTERM and SIGINT,
 // after which the agent says that it stops, are its ordinary end and no finding). Whoever blinds
 // the agent before it can say so shows as a gap or silence instead.
-#include "findings/names.h"
 #include "findings/rule.h"
 
 namespace tally {
@@ -34,10 +33,7 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const pb::Event &event : entry.statement().events()) {
             if (is_tampering(event))
-                found.repeat(entry, "tamper", event_name(event.kind()) + ": " + event.detail(),
-                             [](const std::string &subject, const Found::Repeated &repeated) {
-                                 return subject + in_statements(repeated);
-                             });
+                found.see_event(entry, "tamper", event);
         }
     }
 };

@@ -206,12 +206,13 @@ TEST_F(FindingsAudit, WhatAProgramDoesTimeAndAgainIsOneFinding) {
             event.set_detail(detail);
         });
     }
-    std::string what = "event: foreign use of our BPF objects: ";
+    std::string what = "tamper: foreign use of our BPF objects: ";
     EXPECT_EQ(lines(),
-              (std::vector<std::string>{what + "pid 77 and others (bpftool) in /a, in 2 statements",
-                                        what + "pid 9 (bpftool) in /b", what + "pid ",
-                                        what + std::string(1024 - what.size() + 7, 'x') +
-                                            "..., in 2 statements"}));
+              (std::vector<std::string>{
+                  what + "pid 77 and others (bpftool) in /a, in 2 statements",
+                  what + "pid 9 (bpftool) in /b", what + "pid ",
+                  what + std::string(1024 - what.size() + std::string("tamper: ").size(), 'x') +
+                      "..., in 2 statements"}));
 }
 
 TEST_F(FindingsAudit, AFindingNamesItsPlace) {
