@@ -34,7 +34,8 @@ pkg = $(shell pkg-config $(1))
 
 AGENT_LIBS = $(call pkg,--libs libbpf protobuf-lite libnghttp2) -lmbedtls -lmbedx509 -lmbedcrypto
 CENTRAL_LIBS = $(call pkg,--libs protobuf-lite openssl)
-COLLECTOR_LIBS = $(call pkg,--libs grpc++ openssl) -lprotobuf-lite -lsoci_core -lsoci_sqlite3
+AUDIT_LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libmicrohttpd)
+COLLECTOR_LIBS = $(call pkg,--libs grpc++ openssl libcurl) -lprotobuf-lite -lsoci_core -lsoci_sqlite3
 TEST_LIBS = $(call pkg,--libs gtest)
 
 objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
@@ -48,10 +49,12 @@ PROTO_AGENT := agent/statement/baseline
 GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
 
 BASE := $(call objects,$(wildcard base/*.cc))
-# attest/ is shared but for the two sides of the crypto seam; certificates are judged centrally.
-ATTEST := $(call objects,$(filter-out attest/crypto_%.cc attest/admit.cc,$(wildcard attest/*.cc))) $(PROTO_OBJ)
+# attest/ is shared but for the two sides of the crypto seam; certificates are judged centrally, and
+# witnesses' Ed25519 is OpenSSL's.
+CENTRAL_ONLY := attest/admit.cc attest/key_cache.cc attest/cosignature.cc
+ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildcard attest/*.cc))) $(PROTO_OBJ)
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
-ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc attest/admit.cc)
+ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 # Judged centrally too: what an auditor should look at.
@@ -67,7 +70,7 @@ $(B)/tallyd: $(AGENT) $(B)/obj/agent/main.o
 $(B)/tally-collector: $(COLLECTOR) $(B)/obj/collector/main.o
 	$(CXX) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS)
 $(B)/tally: $(AUDIT) $(B)/obj/audit/main.o
-	$(CXX) $(LDFLAGS) -o $@ $^ $(CENTRAL_LIBS)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(AUDIT_LIBS)
 
 # ---- Generated: protobuf, gRPC, vmlinux.h, BPF skeletons ----
 
@@ -103,7 +106,7 @@ $(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MD -MP -c $< -o $@
 # UBSan's vptr check needs type information that libsoci keeps to itself.
-$(B)/obj/collector/index.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
+$(B)/obj/collector/index.o $(B)/obj/collector/days.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
 
 # ---- Tests ----
 
@@ -117,7 +120,8 @@ $(B)/tests/unit-agent: $(call test_objects,agent) $(AGENT) $(GRPC_OBJ)
 $(B)/tests/unit-collector: $(call test_objects,collector) $(COLLECTOR)
 $(B)/tests/unit-audit: $(call test_objects,audit) $(AUDIT)
 $(B)/tests/unit-attest-mbedtls $(B)/tests/unit-base: LIBS = $(AGENT_LIBS)
-$(B)/tests/unit-attest-openssl $(B)/tests/unit-audit: LIBS = $(CENTRAL_LIBS)
+$(B)/tests/unit-attest-openssl: LIBS = $(CENTRAL_LIBS)
+$(B)/tests/unit-audit: LIBS = $(AUDIT_LIBS)
 $(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS)
 $(B)/tests/unit-collector: LIBS = $(COLLECTOR_LIBS)
 
@@ -158,6 +162,9 @@ test-vm: $(SYSTEM_TESTS) $(VM_TESTS) $(PROGRAMS) ## The same under other kernels
 	config/install-packages config/packages-vm.txt
 	TALLY_STORM_SECONDS=5 GTEST_FILTER='$(VM_FILTER)' tests/vm/all "$(VM_GUESTS)" $(SYSTEM_TESTS) $(VM_TESTS)
 
+test-kill: $(B)/tests/unit-collector $(PROGRAMS) ## SIGKILL the collector under load, 300 times (`make test` does it 20 times)
+	TALLY_KILLS=300 $(B)/tests/unit-collector --gtest_filter='Kill.*'
+
 BENCH_TOOLS := $(B)/tests/calls $(B)/tests/crowd
 $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
@@ -165,7 +172,13 @@ $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 bench-record: $(PROGRAMS) $(BENCH_TOOLS) ## What being watched costs, here and in instructions under other kernels; needs root
 	config/install-packages config/packages-vm.txt
 	BUILD=$(B) tests/bench/record
-bench: bench-record ## All benches
+
+$(B)/tests/bench-ledger: $(call objects,$(wildcard tests/bench/ledger*.cc) tests/unit/collector/program.cc tests/unit/collector/support.cc tests/unit/support/keys.cc tests/unit/support/host.cc) $(COLLECTOR)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS) $(TEST_LIBS)
+bench-ledger: $(PROGRAMS) $(B)/tests/bench-ledger ## What the collector takes end to end, beside what OpenSSL and the disk could
+	$(B)/tests/bench-ledger
+bench: bench-record bench-ledger ## All benches
 
 demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified report; needs root
 	BUILD=$(B) tests/demo
@@ -197,7 +210,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system test-conservation test-vm bench bench-record demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation test-vm test-kill bench bench-record bench-ledger demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)

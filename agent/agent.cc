@@ -105,6 +105,7 @@ std::optional<Failure> Agent::serve() {
     uplink.address = config_.collector_address;
     uplink.server_name = config_.collector_name;
     uplink.log_keys = log_keys_;
+    uplink.checkpoint_path = config_.state_directory + "/checkpoint";
     uplink_ = std::make_unique<Uplink>(
         std::move(uplink), std::move(*tls_), chain_->spool(), log_,
         [this](pb::Event::Kind kind, const std::string &detail) { note(kind, detail); });

@@ -60,28 +60,36 @@ Breach bad_certificate(std::string reason) {
 }
 
 // Whose signature an attestation must carry: the certificate's key, or the one known already.
-std::variant<VerifyingKey, Breach> signer_of(const pb::Statement &statement, ByteView known_key,
-                                             const FleetRoot &root) {
+std::variant<KeyCache::Known, Breach> signer_of(const pb::Statement &statement, ByteView known_key,
+                                                 const FleetRoot &root) {
     if (!statement.certificate().empty()) {
         auto certified = certified_key(statement, root);
-        const auto *key = std::get_if<VerifyingKey>(&certified);
-        if (key != nullptr && !known_key.empty() && !equal(known_key, key->spki()))
+        const auto *known = std::get_if<KeyCache::Known>(&certified);
+        if (known != nullptr && !known_key.empty() && !equal(known_key, known->key.spki()))
             return bad_certificate("signing certificate has another key than the chain so far");
         return certified;
     }
     if (known_key.empty())
         return bad_certificate("the first statement of a chain must bring the signing certificate");
-    auto key = VerifyingKey::from_spki(known_key);
-    if (!key)
-        return bad_certificate("known signing key: " + key.error().message);
-    return *key;
+    auto known = root.keys().get(known_key);
+    if (!known)
+        return bad_certificate("known signing key: " + known.error().message);
+    return *std::move(known);
 }
+
+// A thousand busy hosts' keys and room to spare; about 2 KiB each.
+constexpr size_t kKeptKeys = 4096;
 
 } // namespace
 
 struct FleetRoot::Impl {
     Store store;
+    KeyCache keys{kKeptKeys};
 };
+
+KeyCache &FleetRoot::keys() const {
+    return impl_->keys;
+}
 
 FleetRoot::FleetRoot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
 }
@@ -104,7 +112,9 @@ Result<FleetRoot> FleetRoot::from_pem(const std::string &pem) {
     }
     if (count == 0)
         return Error{"holds no PEM certificate"};
-    return FleetRoot(std::make_unique<Impl>(Impl{std::move(store)}));
+    auto impl = std::make_unique<Impl>();
+    impl->store = std::move(store);
+    return FleetRoot(std::move(impl));
 }
 
 Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_ns) const {
@@ -125,12 +135,12 @@ Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_n
     int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed.get()), &der);
     Bytes spki(der, der + (length > 0 ? length : 0));
     OPENSSL_free(der);
-    auto key = VerifyingKey::from_spki(spki);
-    if (!key)
-        return key.error();
-    if (key->type() != KeyType::kEcdsaP256)
+    auto known = keys().get(spki);
+    if (!known)
+        return known.error();
+    if (known->key.type() != KeyType::kEcdsaP256)
         return Error{"does not hold an ECDSA P-256 key"};
-    return Signer{*key, dns_names(parsed.get())};
+    return Signer{*std::move(known), dns_names(parsed.get())};
 }
 
 std::variant<Unverified, Breach> read_attestation(ByteView attestation) {
@@ -154,24 +164,23 @@ std::variant<Unverified, Breach> read_attestation(ByteView attestation) {
     return read;
 }
 
-std::variant<VerifyingKey, Breach> certified_key(const pb::Statement &statement,
-                                                 const FleetRoot &root) {
+std::variant<KeyCache::Known, Breach> certified_key(const pb::Statement &statement,
+                                                    const FleetRoot &root) {
     auto signer = root.check(view(statement.certificate()), statement.window().end_wall_ns());
     if (!signer)
         return bad_certificate("signing certificate: " + signer.error().message);
     if (!names_host(signer->hosts, statement.host()))
         return bad_certificate("signing certificate does not name host " +
                                printable(statement.host()));
-    return signer->key;
+    return std::move(signer->known);
 }
 
-std::optional<Breach> verify_signature(Unverified &unverified, const VerifyingKey &key,
-                                       const std::string &id) {
-    if (!dsse_verify(unverified.envelope, key))
+std::optional<Breach> verify_signature(Unverified &unverified, const KeyCache::Known &signer) {
+    if (!dsse_verify(unverified.envelope, signer.key))
         return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "signature is not the host's signing key's"};
-    if (unverified.envelope.key_id != id)
+    if (unverified.envelope.key_id != signer.id)
         return Breach{pb::Refusal::CODE_BAD_SIGNATURE, "key id is not the signing key's"};
-    unverified.opened.signing_key = key.spki();
+    unverified.opened.signing_key = signer.key.spki();
     return std::nullopt;
 }
 
@@ -186,8 +195,7 @@ std::variant<Opened, Breach> open_attestation(ByteView attestation, ByteView kno
     auto signer = signer_of(unverified.opened.statement, known_key, root);
     if (auto *breach = std::get_if<Breach>(&signer))
         return *breach;
-    const VerifyingKey &key = std::get<VerifyingKey>(signer);
-    if (auto breach = verify_signature(unverified, key, key_id(key)))
+    if (auto breach = verify_signature(unverified, std::get<KeyCache::Known>(signer)))
         return *breach;
     return std::move(unverified.opened);
 }

@@ -4,6 +4,7 @@
 
 #include "attest/crypto.h"
 #include "attest/dsse.h"
+#include "attest/key_cache.h"
 #include "attest/rules.h"
 
 #include <memory>
@@ -20,13 +21,15 @@ public:
     static Result<FleetRoot> from_pem(const std::string &pem);
 
     struct Signer {
-        VerifyingKey key;
+        KeyCache::Known known;
         std::vector<std::string> hosts; // dNSName SANs
     };
     // Checks a signing certificate (DER): chains to the root, valid at `wall_ns` (not now: an old
     // statement stays good), keyUsage digitalSignature, and the statement-signing EKU below, so
     // that a TLS key cannot sign statements.
     Result<Signer> check(ByteView certificate, uint64_t wall_ns) const;
+    // The fleet's signing keys as they were parsed; thread-safe, bounded.
+    KeyCache &keys() const;
 
     FleetRoot(FleetRoot &&) noexcept;
     FleetRoot &operator=(FleetRoot &&) noexcept;
@@ -61,11 +64,10 @@ struct Unverified {
 std::variant<Unverified, Breach> read_attestation(ByteView attestation);
 // The key of the certificate that the statement brings, which the root vouches for and which names
 // the host.
-std::variant<VerifyingKey, Breach> certified_key(const pb::Statement &statement,
-                                                 const FleetRoot &root);
-// Whether it is signed by this key, whose key_id() is `id`; if so, says so in `opened.signing_key`.
-std::optional<Breach> verify_signature(Unverified &unverified, const VerifyingKey &key,
-                                       const std::string &id);
+std::variant<KeyCache::Known, Breach> certified_key(const pb::Statement &statement,
+                                                    const FleetRoot &root);
+// Whether it is signed by this key; if so, says so in `opened.signing_key`.
+std::optional<Breach> verify_signature(Unverified &unverified, const KeyCache::Known &signer);
 
 // All of them, and nothing impossible. `known_key` is
 // ChainHead::signing_key, empty before the first statement. A certificate with another key than

@@ -10,7 +10,7 @@ namespace {
 constexpr uint8_t kTypeEd25519 = 0x01; // C2SP signed-note, signature types
 constexpr uint8_t kTypeEcdsa = 0x02;
 constexpr std::string_view kSignatureMark = "\xe2\x80\x94 "; // U+2014 EM DASH, space
-constexpr size_t kMostSignatures = 16;
+constexpr size_t kMostBytes = 65536;
 
 // An Ed25519 key's SPKI is a fixed prefix and the 32 bytes of RFC 8032 (RFC 8410 section 4).
 constexpr size_t kEd25519Prefix = 12;
@@ -27,34 +27,9 @@ Bytes typed_key(const VerifyingKey &key) {
     return typed;
 }
 
-bool good_name(std::string_view name) {
-    return !name.empty() && name.size() <= 256 && name.find_first_of(" +") == std::string::npos &&
-           printable(name) == name;
-}
-
 std::string checkpoint_text(const Checkpoint &checkpoint) {
     return checkpoint.origin + "\n" + std::to_string(checkpoint.size) + "\n" +
            to_base64(checkpoint.root) + "\n";
-}
-
-struct SignatureLine {
-    std::string_view name;
-    uint32_t id = 0;
-    Bytes signature;
-};
-
-Result<SignatureLine> parse_signature_line(std::string_view line) {
-    if (!line.starts_with(kSignatureMark))
-        return Error{"a signature line does not begin with an em dash"};
-    line.remove_prefix(kSignatureMark.size());
-    SignatureLine parsed;
-    parsed.name = take_until(line, ' ');
-    auto bytes = from_base64(line);
-    if (!good_name(parsed.name) || !bytes || bytes->size() < 5)
-        return Error{"a signature line is not name and base64"};
-    parsed.id = get_be32(bytes->data());
-    parsed.signature.assign(bytes->begin() + 4, bytes->end());
-    return parsed;
 }
 
 Result<Checkpoint> parse_text(std::string_view text) {
@@ -85,7 +60,7 @@ Result<std::optional<NoteKey>> parse_vkey(std::string_view line) {
     std::string name(take_until(line, '+'));
     std::string_view id = take_until(line, '+');
     auto typed = from_base64(line);
-    if (!good_name(name) || id.size() != 8 || !typed || typed->size() < 2)
+    if (!good_note_name(name) || id.size() != 8 || !typed || typed->size() < 2)
         return Error{"not NAME+ID+KEY"};
     ByteView key_bytes = ByteView(*typed).subspan(1);
     auto key = typed->front() == kTypeEd25519 ? VerifyingKey::from_ed25519(key_bytes)
@@ -104,6 +79,41 @@ Result<std::optional<NoteKey>> parse_vkey(std::string_view line) {
 }
 
 } // namespace
+
+bool good_note_name(std::string_view name) {
+    return !name.empty() && name.size() <= 256 && name.find_first_of(" +") == std::string::npos &&
+           printable(name) == name;
+}
+
+Result<Note> split_note(std::string_view note) {
+    if (note.size() > kMostBytes)
+        return Error{"larger than 64 KiB"};
+    size_t end = note.rfind("\n\n");
+    if (end == std::string_view::npos || !note.ends_with('\n'))
+        return Error{"not a signed note"};
+    return Note{note.substr(0, end + 1), note.substr(end + 2)};
+}
+
+Result<NoteSignature> parse_signature_line(std::string_view line) {
+    if (!line.starts_with(kSignatureMark))
+        return Error{"a signature line does not begin with an em dash"};
+    line.remove_prefix(kSignatureMark.size());
+    NoteSignature parsed;
+    parsed.name = take_until(line, ' ');
+    auto bytes = from_base64(line);
+    if (!good_note_name(parsed.name) || !bytes || bytes->size() < 5)
+        return Error{"a signature line is not name and base64"};
+    parsed.id = get_be32(bytes->data());
+    parsed.signature.assign(bytes->begin() + 4, bytes->end());
+    return parsed;
+}
+
+std::string signature_line(std::string_view name, uint32_t id, ByteView signature) {
+    Bytes bytes;
+    put_be32(bytes, id);
+    append(bytes, signature);
+    return std::string(kSignatureMark) + std::string(name) + " " + to_base64(bytes) + "\n";
+}
 
 NoteKey note_key(std::string name, const VerifyingKey &key) {
     Digest hash =
@@ -146,22 +156,17 @@ Result<std::string> sign_checkpoint(const Checkpoint &checkpoint,
         auto signature = signer.key.sign(view(text));
         if (!signature)
             return signature.error();
-        Bytes line;
-        put_be32(line, note_key(signer.name, signer.key.verifying_key()).id);
-        append(line, *signature);
-        note += std::string(kSignatureMark) + signer.name + " " + to_base64(line) + "\n";
+        note += signature_line(signer.name, note_key(signer.name, signer.key.verifying_key()).id,
+                               *signature);
     }
     return note;
 }
 
 Result<Checkpoint> open_checkpoint(std::string_view note, const std::vector<NoteKey> &keys) {
-    if (note.size() > 65536)
-        return Error{"larger than 64 KiB"};
-    size_t end = note.rfind("\n\n");
-    if (end == std::string_view::npos || !note.ends_with('\n'))
-        return Error{"not a signed note"};
-    std::string_view text = note.substr(0, end + 1);
-    std::string_view rest = note.substr(end + 2);
+    auto split = split_note(note);
+    if (!split)
+        return split.error();
+    auto [text, rest] = *split;
 
     std::vector<bool> signed_by(keys.size());
     size_t lines = 0;

@@ -19,11 +19,31 @@
 
 namespace tally {
 
+// A signed note in its two parts, as views into it.
+struct Note {
+    std::string_view text; // what is signed, with its last newline
+    std::string_view signatures;
+};
+Result<Note> split_note(std::string_view note);
+
+// One signature line.
+struct NoteSignature {
+    std::string_view name;
+    uint32_t id = 0;
+    Bytes signature;
+};
+Result<NoteSignature> parse_signature_line(std::string_view line); // without its newline
+std::string signature_line(std::string_view name, uint32_t id, ByteView signature);
+inline constexpr size_t kMostSignatures = 16; // in one note
+
 struct Checkpoint {
     std::string origin; // schema-less URL, "log.example.com/fleet1"
     uint64_t size = 0;
     Digest root{};
 };
+
+// Of keys and logs: not empty, printable, without space and plus.
+bool good_note_name(std::string_view name);
 
 // One public key of the log, as named in a vkey line.
 struct NoteKey {

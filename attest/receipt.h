@@ -18,4 +18,9 @@ Result<Checkpoint> check_receipt(const pb::Receipt &receipt, const Digest &leaf,
 Status check_inclusion(const pb::Receipt &receipt, const Digest &leaf,
                        const Checkpoint &checkpoint);
 
+// Whether `next`, which the receipt brings, is a later state of the log that `known` is one of:
+// the same root at the same size, or a larger size and the receipt's proof of it. Any state follows
+// the empty log.
+Status check_extends(const pb::Receipt &receipt, const Checkpoint &known, const Checkpoint &next);
+
 } // namespace tally

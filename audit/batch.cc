@@ -24,7 +24,7 @@ Result<std::vector<ByteView>> entries_of(const Source &source, const Source::Til
 
 } // namespace
 
-const HostKey *HostKeys::find(const std::string &host, const std::string &id) const {
+const KeyCache::Known *HostKeys::find(const std::string &host, const std::string &id) const {
     auto of_host = keys_.find(host);
     if (of_host == keys_.end())
         return nullptr;
@@ -33,7 +33,7 @@ const HostKey *HostKeys::find(const std::string &host, const std::string &id) co
     return key != of_host->second.end() ? &key->second : &of_host->second.begin()->second;
 }
 
-void HostKeys::add(const std::string &host, const HostKey &key) {
+void HostKeys::add(const std::string &host, const KeyCache::Known &key) {
     keys_[host].emplace(key.id, key);
 }
 
@@ -73,9 +73,8 @@ void Batch::open(const FleetRoot &root) {
             item.breach = *std::move(breach);
             continue;
         }
-        const VerifyingKey &key = std::get<VerifyingKey>(certified);
-        item.key = HostKey{key, key_id(key)};
-        item.breach = verify_signature(*item.read, key, item.key->id);
+        item.key = std::get<KeyCache::Known>(std::move(certified));
+        item.breach = verify_signature(*item.read, *item.key);
         item.verified = !item.breach;
     }
 }
@@ -89,7 +88,7 @@ void Batch::assign_keys(HostKeys &keys) {
             keys.add(host, *item.key);
             continue;
         }
-        const HostKey *key = keys.find(host, item.read->envelope.key_id);
+        const KeyCache::Known *key = keys.find(host, item.read->envelope.key_id);
         if (key == nullptr) {
             item.breach = Breach{pb::Refusal::CODE_BAD_CERTIFICATE,
                                  "the log has no signing certificate of this host before it"};
@@ -103,7 +102,7 @@ void Batch::verify() {
     for (Item &item : items) {
         if (item.breach || item.verified)
             continue;
-        item.breach = verify_signature(*item.read, item.key->key, item.key->id);
+        item.breach = verify_signature(*item.read, *item.key);
         item.verified = !item.breach;
     }
 }

@@ -13,18 +13,14 @@
 namespace tally {
 
 // The keys that certificates in the log have brought so far, by host and key id.
-struct HostKey {
-    VerifyingKey key;
-    std::string id; // key_id(key)
-};
 class HostKeys {
 public:
     // The host's key of that id, or another of its keys if there is none; null before the first.
-    const HostKey *find(const std::string &host, const std::string &id) const;
-    void add(const std::string &host, const HostKey &key);
+    const KeyCache::Known *find(const std::string &host, const std::string &id) const;
+    void add(const std::string &host, const KeyCache::Known &key);
 
 private:
-    std::map<std::string, std::map<std::string, HostKey>> keys_;
+    std::map<std::string, std::map<std::string, KeyCache::Known>> keys_;
 };
 
 struct Batch {
@@ -38,7 +34,7 @@ struct Batch {
     struct Item {
         Digest leaf{};
         std::optional<Unverified> read;
-        std::optional<HostKey> key; // the one it must be signed with
+        std::optional<KeyCache::Known> key; // the one it must be signed with
         std::optional<Breach> breach;
         bool verified = false;
     };

@@ -69,13 +69,12 @@ public:
             auto certified = certified_key(statement, root_);
             if (auto *breach = std::get_if<Breach>(&certified))
                 return Error{breach->reason};
-            const VerifyingKey &key = std::get<VerifyingKey>(certified);
-            keys_.add(statement.host(), {key, key_id(key)});
+            keys_.add(statement.host(), std::get<KeyCache::Known>(certified));
         }
-        const HostKey *key = keys_.find(statement.host(), unverified.envelope.key_id);
+        const KeyCache::Known *key = keys_.find(statement.host(), unverified.envelope.key_id);
         if (key == nullptr)
             return Error{"no signing certificate of its host before it"};
-        if (auto breach = verify_signature(unverified, key->key, key->id))
+        if (auto breach = verify_signature(unverified, *key))
             return Error{breach->reason};
         Devices &devices = devices_[statement.host()];
         if (statement.has_inventory()) {

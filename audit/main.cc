@@ -9,6 +9,7 @@
 #include "audit/show.h"
 #include "audit/timeline.h"
 #include "audit/trace.h"
+#include "audit/witness_server.h"
 #include "base/durable.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -200,6 +201,10 @@ int prove_figure(const Options &options) {
 int dispatch(const CLI::App &app, const Options &options) {
     if (app.got_subcommand("keys"))
         return keys(options.fleet);
+    if (app.got_subcommand("witness")) {
+        auto ended = serve_witness(options.witness, Log("tally witness"));
+        return ended ? kClean : fail(ended.error());
+    }
     if (app.got_subcommand("show"))
         return show_one(options);
     if (app.got_subcommand("trace"))

@@ -110,6 +110,24 @@ void add_evidence(CLI::App &app, Options &options) {
     add_question(prove, options.question);
 }
 
+void add_witness(CLI::App &app, WitnessOptions &options) {
+    CLI::App &command = *app.add_subcommand(
+        "witness", "Cosign the checkpoints of logs that only grow (C2SP tlog-witness)");
+    command.footer("Example: tally witness --listen 127.0.0.1:7480 --state /var/lib/tally-witness"
+                   " --name witness.example --key witness.key --log-keys log.vkeys\n"
+                   "Make the key with: openssl genpkey -algorithm ed25519 -out witness.key\n"
+                   "Exit status: 0 stopped by SIGTERM or SIGINT, 2 could not serve.");
+    command.add_option("--listen", options.listen, "ADDRESS:PORT; TLS is a proxy's work")
+        ->capture_default_str();
+    command.add_option("--state", options.state, "directory for what was cosigned last")
+        ->required();
+    command.add_option("--name", options.name, "the witness's name in its cosignatures")
+        ->required();
+    command.add_option("--key", options.key, "its Ed25519 key, PEM")->required();
+    command.add_option("--log-keys", options.log_keys, "a log's public keys, vkey lines; several")
+        ->required();
+}
+
 } // namespace
 
 void add_commands(CLI::App &app, Options &options) {
@@ -130,6 +148,7 @@ void add_commands(CLI::App &app, Options &options) {
     add_csv(hosts, options);
     add_when(app, options);
     add_evidence(app, options);
+    add_witness(app, options.witness);
 }
 
 } // namespace tally

@@ -4,6 +4,7 @@
 
 #include "audit/keys.h"
 #include "audit/question.h"
+#include "audit/witness_server.h"
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -12,7 +13,8 @@
 namespace tally {
 
 struct Options {
-    Fleet fleet; // of `tally keys`
+    Fleet fleet;            // of `tally keys`
+    WitnessOptions witness; // of `tally witness`
 
     std::string log; // a directory or, for verify, a bundle
     std::string log_keys;

@@ -109,8 +109,8 @@ Result<Opened> reopen(const pb::StateEntry &entry, const std::string &signing_ke
 }
 
 // Keys, chains and tree as they were when `before` was written.
-Status resume(const Source &source, const Checkpoint &checkpoint, const WalkOptions &options,
-              TreeCheck &tree, Chains &chains, HostKeys &keys) {
+Status resume(const Source &source, const FleetRoot &root, const Checkpoint &checkpoint,
+              const WalkOptions &options, TreeCheck &tree, Chains &chains, HostKeys &keys) {
     const pb::VerifyState &before = *options.before;
     if (before.origin() != checkpoint.origin)
         return Error{"state: is of log " + printable(before.origin()) + ", this is " +
@@ -119,15 +119,15 @@ Status resume(const Source &source, const Checkpoint &checkpoint, const WalkOpti
         return source.error("checkpoint", "has " + std::to_string(checkpoint.size) + " entries, " +
                                               std::to_string(before.size()) +
                                               " were verified before: the log was rolled back");
-    Digest root{};
-    std::copy_n(before.root().begin(), root.size(), root.begin());
-    TALLY_TRY(tree.resume(before.size(), root));
+    Digest old_root{};
+    std::copy_n(before.root().begin(), old_root.size(), old_root.begin());
+    TALLY_TRY(tree.resume(before.size(), old_root));
     for (const pb::HostState &host : before.hosts()) {
         for (const std::string &spki : host.keys()) {
-            auto key = VerifyingKey::from_spki(view(spki));
+            auto key = root.keys().get(view(spki));
             if (!key)
                 return Error{"state: host " + printable(host.host()) + ": " + key.error().message};
-            keys.add(host.host(), {*key, key_id(*key)});
+            keys.add(host.host(), *key);
         }
         auto inventory = reopen(host.inventory(), host.signing_key());
         auto last = reopen(host.last(), host.signing_key());
@@ -176,7 +176,7 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
     HostKeys keys;
     uint64_t begin = 0;
     if (options.before != nullptr && options.before->size() > 0) {
-        TALLY_TRY(resume(source, verified->checkpoint, options, tree, chains, keys));
+        TALLY_TRY(resume(source, trust.fleet_root, verified->checkpoint, options, tree, chains, keys));
         begin = options.before->size();
     }
     Batches batches(source, trust.fleet_root, begin, size, std::move(keys), options.threads);

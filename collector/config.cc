@@ -71,6 +71,30 @@ Result<NoteSigner> log_key(const std::string &origin, const std::string &path, K
     return NoteSigner{origin, *std::move(key)};
 }
 
+// A note has room for 16 signatures, and the log's own are two.
+constexpr int64_t kMostWitnesses = static_cast<int64_t>(kMostSignatures) - 2;
+
+Status read_witness(TomlTable &table, Config &config) {
+    std::string url, vkey;
+    TALLY_TRY(
+        table.required("url").string("url", url).required("vkey").string("vkey", vkey).finish());
+    if (!url.starts_with("https://") && !url.starts_with("http://"))
+        return table.error("url", "must be an http or https URL, without /add-checkpoint");
+    while (url.ends_with('/'))
+        url.pop_back();
+    auto key = parse_witness_vkey(vkey);
+    if (!key)
+        return table.error("vkey", key.error().message);
+    for (const WitnessAddress &other : config.witnesses) {
+        if (other.key.name == key->name)
+            return table.error("vkey", "witness " + key->name + " is named twice");
+    }
+    if (static_cast<int64_t>(config.witnesses.size()) == kMostWitnesses)
+        return table.error("url", "a checkpoint has room for no more witnesses");
+    config.witnesses.push_back({std::move(url), *std::move(key)});
+    return ok();
+}
+
 } // namespace
 
 Result<Config> load_config(const std::string &path) {
@@ -94,19 +118,26 @@ Result<Config> load_config(const std::string &path) {
                        .finish();
                })
         .required("log")
-        .table("log", [&](TomlTable &log) -> Status {
-            TALLY_TRY(log.required("origin")
-                          .string("origin", config.log.origin)
-                          .required("ed25519_key")
-                          .string("ed25519_key", config.log.ed25519_key)
-                          .required("ecdsa_key")
-                          .string("ecdsa_key", config.log.ecdsa_key)
-                          .finish());
-            if (auto status = check_origin(config.log.origin); !status)
-                return log.error("origin", status.error().message);
-            return ok();
-        });
+        .table("log",
+               [&](TomlTable &log) -> Status {
+                   TALLY_TRY(
+                       log.required("origin")
+                           .string("origin", config.log.origin)
+                           .required("ed25519_key")
+                           .string("ed25519_key", config.log.ed25519_key)
+                           .required("ecdsa_key")
+                           .string("ecdsa_key", config.log.ecdsa_key)
+                           .integer("cosignatures", config.log.cosignatures, 0, kMostWitnesses)
+                           .finish());
+                   if (auto status = check_origin(config.log.origin); !status)
+                       return log.error("origin", status.error().message);
+                   return ok();
+               })
+        .tables("witness", [&](TomlTable &witness) { return read_witness(witness, config); });
     TALLY_TRY(toml->finish());
+    if (static_cast<size_t>(config.log.cosignatures) > config.witnesses.size())
+        return Error{path + ": log.cosignatures: needs that many [[witness]] tables, there are " +
+                     std::to_string(config.witnesses.size())};
     std::string_view port = std::string_view(config.listen).substr(config.listen.rfind(':') + 1);
     auto number = parse_decimal(port);
     if (config.listen.rfind(':') == std::string::npos || !number || *number > 65535)

@@ -5,6 +5,7 @@
 
 #include "attest/admit.h"
 #include "attest/checkpoint.h"
+#include "collector/witnesses.h"
 
 #include <string>
 #include <vector>
@@ -24,7 +25,9 @@ struct Config {
         std::string origin; // schema-less URL: "log.example.com/fleet1"
         std::string ed25519_key;
         std::string ecdsa_key;
+        int64_t cosignatures = 0; // that a receipt's checkpoint must carry
     } log;
+    std::vector<WitnessAddress> witnesses;
 };
 
 Result<Config> load_config(const std::string &path);

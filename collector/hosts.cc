@@ -1,5 +1,7 @@
 #include "collector/hosts.h"
 
+#include <algorithm>
+
 namespace tally {
 
 void follow(HostState &state, const pb::Statement &statement, const Digest &digest,
@@ -11,7 +13,7 @@ void follow(HostState &state, const pb::Statement &statement, const Digest &dige
         return;
     state.devices.clear();
     for (const pb::Device &device : statement.inventory().devices())
-        state.devices[device.index()] = device.id();
+        state.devices[device.index()] = {device.id(), device.model()};
 }
 
 IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const HostState &state) {
@@ -23,12 +25,17 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
     row.end_wall_ns = statement.window().end_wall_ns();
     row.begin_boottime_ns = statement.window().begin_boottime_ns();
     row.end_boottime_ns = statement.window().end_boottime_ns();
+    if (statement.part() == 0) {
+        row.attested_ns = row.end_boottime_ns - row.begin_boottime_ns;
+        uint64_t since = std::max(row.begin_boottime_ns, statement.recording().since_boottime_ns());
+        row.covered_ns = row.end_boottime_ns - std::min(row.end_boottime_ns, since);
+    }
     for (const pb::Usage &usage : statement.usage()) {
         // In range, and the device known: check_statement and check_follows have seen to it.
         const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
         auto device = state.devices.find(usage.device());
-        row.usage.push_back({workload.tenant(), workload.parent(),
-                             device == state.devices.end() ? "" : device->second,
+        KnownDevice known = device == state.devices.end() ? KnownDevice() : device->second;
+        row.usage.push_back({workload.tenant(), workload.parent(), known.id, known.model,
                              printable(workload.cgroup_path(), 4096), usage.held_ns()});
     }
     return row;

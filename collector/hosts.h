@@ -12,9 +12,15 @@
 
 namespace tally {
 
+struct KnownDevice {
+    std::string id;
+    std::string model;
+    bool operator==(const KnownDevice &) const = default;
+};
+
 struct HostState {
     ChainHead head;
-    std::map<uint32_t, std::string> devices; // Device.id by index, of the last inventory
+    std::map<uint32_t, KnownDevice> devices; // by index, of the last inventory
 };
 
 using Hosts = std::unordered_map<std::string, HostState>;
@@ -29,6 +35,7 @@ struct IndexRow {
         std::string tenant; // empty: unattributed
         std::string parent;
         std::string device; // Device.id
+        std::string model;
         std::string cgroup_path;
         uint64_t held_ns = 0;
     };
@@ -39,6 +46,9 @@ struct IndexRow {
     uint64_t end_wall_ns = 0;
     uint64_t begin_boottime_ns = 0;
     uint64_t end_boottime_ns = 0;
+    // Of the window, counted with its first part: its length, and how much of it was recorded.
+    uint64_t attested_ns = 0;
+    uint64_t covered_ns = 0;
     std::vector<Use> usage;
 };
 

@@ -1,24 +1,15 @@
 #include "collector/index.h"
 
 #include "attest/merkle.h"
+#include "collector/index_sql.h"
 
 #include <algorithm>
-#include <stdexcept>
-
-// Debian's SOCI was configured with Boost, whose headers nothing here needs: they only add
-// templates.
-// clang-format off
-#include <soci/soci-config.h>
-#undef SOCI_HAVE_BOOST
-#include <soci/soci.h>
-#include <soci/sqlite3/soci-sqlite3.h>
-// clang-format on
 
 namespace tally {
 
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS log_state (version INTEGER PRIMARY KEY, size BIGINT NOT NULL,"
@@ -28,31 +19,17 @@ constexpr const char *kSchema[] = {
     " end_boottime_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL, part BIGINT NOT NULL,"
     " parts BIGINT NOT NULL, signing_key TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS devices (host TEXT NOT NULL, device_index BIGINT NOT NULL,"
-    " device TEXT NOT NULL, PRIMARY KEY (host, device_index))",
+    " device TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (host, device_index))",
     "CREATE TABLE IF NOT EXISTS attestations (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
     " sequence BIGINT NOT NULL, begin_wall_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL,"
     " begin_boottime_ns BIGINT NOT NULL, end_boottime_ns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS usage (log_index BIGINT NOT NULL, tenant TEXT NOT NULL,"
-    " parent TEXT NOT NULL, device TEXT NOT NULL, cgroup_path TEXT NOT NULL,"
-    " held_ns BIGINT NOT NULL)",
+    " parent TEXT NOT NULL, device TEXT NOT NULL, model TEXT NOT NULL,"
+    " cgroup_path TEXT NOT NULL, held_ns BIGINT NOT NULL)",
     "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
     "CREATE INDEX IF NOT EXISTS usage_by_entry ON usage (log_index)",
     "CREATE INDEX IF NOT EXISTS usage_by_tenant ON usage (tenant, log_index)",
 };
-
-// SOCI throws; nothing of ours does. Runs `work` and turns what it throws into an Error.
-template <typename T, typename Work> Result<T> guarded(const std::string &path, Work work) {
-    try {
-        return work();
-    } catch (const std::exception &error) {
-        return Error{"index " + path + ": " + error.what() +
-                     " (if it is damaged, delete it: it is rebuilt at the next start)"};
-    }
-}
-
-long long to_sql(uint64_t value) {
-    return static_cast<long long>(value);
-}
 
 // For values that this program wrote; anything else is damage.
 Bytes bytes_of(const std::string &hex) {
@@ -83,10 +60,11 @@ void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
          soci::use(log_index), soci::use(host), soci::use(sequence), soci::use(begin_wall),
          soci::use(end_wall), soci::use(begin_boot), soci::use(end_boot));
     soci::statement used =
-        (sql.prepare << "INSERT INTO usage (log_index, tenant, parent, device, cgroup_path,"
-                        " held_ns) VALUES (:log_index, :tenant, :parent, :device, :path, :held)",
+        (sql.prepare << "INSERT INTO usage (log_index, tenant, parent, device, model, cgroup_path,"
+                        " held_ns) VALUES (:log_index, :tenant, :parent, :device, :model, :path,"
+                        " :held)",
          soci::use(log_index), soci::use(use.tenant), soci::use(use.parent), soci::use(use.device),
-         soci::use(use.cgroup_path), soci::use(held));
+         soci::use(use.model), soci::use(use.cgroup_path), soci::use(held));
     for (const IndexRow &row : rows) {
         log_index = to_sql(row.log_index);
         host = row.host;
@@ -121,8 +99,9 @@ void write_host(soci::session &sql, const HostState &state) {
     sql << "DELETE FROM devices WHERE host = :host", soci::use(head.host);
     for (const auto &[index, device] : state.devices) {
         long long number = index;
-        sql << "INSERT INTO devices (host, device_index, device) VALUES (:host, :number, :device)",
-            soci::use(head.host), soci::use(number), soci::use(device);
+        sql << "INSERT INTO devices (host, device_index, device, model)"
+               " VALUES (:host, :number, :device, :model)",
+            soci::use(head.host), soci::use(number), soci::use(device.id), soci::use(device.model);
     }
 }
 
@@ -143,6 +122,8 @@ Result<Index> Index::open(const std::string &path) {
         *sql << "PRAGMA synchronous = NORMAL";
         for (const char *statement : kSchema)
             *sql << statement;
+        for (const char *statement : kDaysSchema)
+            *sql << statement;
         Index index(std::move(sql), path);
         int version = kVersion;
         long long size = 0;
@@ -153,7 +134,9 @@ Result<Index> Index::open(const std::string &path) {
             *index.sql_ << "INSERT INTO log_state (version, size, root) VALUES (:v, 0, :root)",
                 soci::use(version), soci::use(root);
         if (version != kVersion)
-            return Error{"index " + path + ": has version " + std::to_string(version)};
+            return Error{"index " + path +
+                         ": was made by another version; stop the collector and run"
+                         " `tally-collector reindex`"};
         index.size_ = static_cast<uint64_t>(size);
         index.root_ = digest_of(root);
         return index;
@@ -165,6 +148,7 @@ Status Index::add(std::span<const IndexRow> rows, const Hosts &changed, uint64_t
     auto status = guarded<Done>(path_, [&]() -> Status {
         soci::transaction transaction(*sql_);
         write_rows(*sql_, rows);
+        add_to_days(*sql_, rows);
         for (const auto &[host, state] : changed)
             write_host(*sql_, state);
         long long entries = to_sql(size);
@@ -206,10 +190,12 @@ Result<Hosts> Index::hosts() {
             head.signing_key = bytes_of(key);
             hosts[head.host].head = head;
         }
-        std::string host, device;
+        std::string host;
+        KnownDevice device;
         long long number = 0;
-        soci::statement named = (sql_->prepare << "SELECT host, device_index, device FROM devices",
-                                 soci::into(host), soci::into(number), soci::into(device));
+        soci::statement named =
+            (sql_->prepare << "SELECT host, device_index, device, model FROM devices",
+             soci::into(host), soci::into(number), soci::into(device.id), soci::into(device.model));
         named.execute();
         while (named.fetch()) {
             HostState &state = hosts[host];
@@ -237,6 +223,14 @@ Result<std::vector<Index::Position>> Index::positions(const std::string &host, u
             positions.push_back({static_cast<uint64_t>(found), static_cast<uint64_t>(log_index)});
         return positions;
     });
+}
+
+Result<std::string> Index::held(const DayFilter &filter) {
+    return guarded<std::string>(path_, [&] { return held_csv(*sql_, filter); });
+}
+
+Result<std::string> Index::coverage(const DayFilter &filter) {
+    return guarded<std::string>(path_, [&] { return coverage_csv(*sql_, filter); });
 }
 
 } // namespace tally

@@ -4,12 +4,14 @@
 //   log_state     size and root of the log that the rows below cover
 //   hosts         chain head of each host          devices   its last inventory
 //   attestations  one row per log entry            usage     one row per (workload, device) in it
+//   held_by_day, coverage_by_day                   sums, see days.h
 //
 // Plain SQL that SQLite and PostgreSQL both take. Hashes and keys are lower-case hex. Nanoseconds
 // and sequences are BIGINT: a uint64 of 2^63 and above turns negative, and comes back as it was.
 #pragma once
 
 #include "base/result.h"
+#include "collector/days.h"
 #include "collector/hosts.h"
 
 #include <memory>
@@ -46,6 +48,10 @@ public:
     // Where a host's attestations lie, from `sequence` on, in order, at most `limit`.
     Result<std::vector<Position>> positions(const std::string &host, uint64_t sequence,
                                             size_t limit);
+
+    // CSV, in a fixed order (days.h).
+    Result<std::string> held(const DayFilter &filter);
+    Result<std::string> coverage(const DayFilter &filter);
 
     Index(Index &&) noexcept;
     Index &operator=(Index &&) noexcept;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kKeepaliveMs = 60'000; // a host that vanished is noticed after this and the timeout
 constexpr int kKeepaliveTimeoutMs = 20'000;
+constexpr const char *kStopping = "the collector is stopping";
 constexpr auto kStopLimit = std::chrono::seconds(5);
 
 Stream::Peer peer_of(const grpc::CallbackServerContext &context) {
@@ -42,6 +43,9 @@ Status Intake::listen(const std::string &address, const Keys &keys) {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 16);
+    // What a host may have sent and we not read: HTTP/2's first window, and it does not grow.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64 << 10);
     server_ = builder.BuildAndStart();
     if (!server_ || port_ == 0)
         return Error{"cannot listen on " + address +
@@ -52,32 +56,34 @@ Status Intake::listen(const std::string &address, const Keys &keys) {
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> *
 Intake::Attest(grpc::CallbackServerContext *context) {
     std::lock_guard lock(mutex_);
-    auto stream =
-        std::make_shared<Stream>(++last_stream_, peer_of(*context), root_, sequencer_, lines_);
-    std::erase_if(streams_, [](const auto &each) { return each.expired(); });
-    streams_.push_back(stream);
+    Stream::Peer peer = peer_of(*context);
+    std::erase_if(streams_, [](const auto &each) { return each.second.expired(); });
+    auto &current = streams_[peer.host.empty() ? peer.address : peer.host];
+    auto stream = std::make_shared<Stream>(++last_stream_, std::move(peer), services_);
+    if (auto older = std::exchange(current, stream).lock())
+        older->stop("a newer stream of this host took over");
     stream->start();
     if (stopping_)
-        stream->stop();
+        stream->stop(kStopping);
     return stream.get(); // it holds itself until OnDone
 }
 
 void Intake::stop() {
     if (!server_)
         return;
-    std::vector<std::weak_ptr<Stream>> streams;
+    std::map<std::string, std::weak_ptr<Stream>> streams;
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
         streams.swap(streams_);
     }
-    for (const auto &each : streams) {
+    for (const auto &[name, each] : streams) {
         if (auto stream = each.lock())
-            stream->stop();
+            stream->stop(kStopping);
     }
     // Not Shutdown's own deadline: gRPC would wait for every host to close its connection too.
     auto limit = std::chrono::steady_clock::now() + kStopLimit;
-    for (const auto &each : streams) {
+    for (const auto &[name, each] : streams) {
         while (!each.expired() && std::chrono::steady_clock::now() < limit)
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

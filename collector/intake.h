@@ -1,4 +1,6 @@
-// The gRPC service that hosts stream to: mutual TLS (1.2 at least, ALPN h2), one Stream per call.
+// The gRPC service that hosts stream to: mutual TLS (1.2 at least, ALPN h2), one Stream per host: a
+// newer one ends the one before, so that a host has one share of the collector however often it
+// calls.
 //
 // Who speaks is decided by the TLS certificate: it must chain to the configured CA and name exactly
 // one DNS host. An attestation above 65,535 bytes is refused with CODE_MALFORMED; a message above
@@ -9,6 +11,7 @@
 #include "collector/stream.h"
 
 #include <grpcpp/server.h>
+#include <map>
 
 namespace tally {
 
@@ -17,7 +20,7 @@ public:
     static constexpr int kMaxMessage = 256 * 1024;
 
     Intake(const FleetRoot &root, Sequencer &sequencer, const Log &lines)
-        : root_(root), sequencer_(sequencer), lines_(lines) {}
+        : services_{root, sequencer, turns_, backlog_, lines} {}
     ~Intake() override; // stop()
 
     Status listen(const std::string &address, const Keys &keys);
@@ -30,16 +33,16 @@ public:
     Attest(grpc::CallbackServerContext *context) override;
 
 private:
-    const FleetRoot &root_;
-    Sequencer &sequencer_;
-    const Log &lines_;
+    Backlog backlog_;
+    Turns turns_;
+    Stream::Services services_;
     int port_ = 0;
     std::unique_ptr<grpc::Server> server_;
 
     std::mutex mutex_;
     bool stopping_ = false;
     uint64_t last_stream_ = 0;
-    std::vector<std::weak_ptr<Stream>> streams_;
+    std::map<std::string, std::weak_ptr<Stream>> streams_; // by host; nameless ones by address
 };
 
 } // namespace tally

@@ -129,9 +129,21 @@ Status TileLog::publish() {
     return ok();
 }
 
+Status TileLog::add_signatures(const std::string &lines) {
+    std::string note = checkpoint_ + lines;
+    TALLY_TRY(replace_file(directory_ + "/checkpoint", view(note)));
+    checkpoint_ = std::move(note);
+    return ok();
+}
+
 Result<std::vector<Digest>> TileLog::inclusion(uint64_t index) {
     return inclusion_proof(
         index, size(), [this](unsigned level, uint64_t position) { return hash(level, position); });
+}
+
+Result<std::vector<Digest>> TileLog::consistency(uint64_t older) {
+    return consistency_proof(
+        older, size(), [this](unsigned level, uint64_t position) { return hash(level, position); });
 }
 
 Result<Digest> TileLog::root_at(uint64_t size) {

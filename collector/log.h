@@ -29,6 +29,9 @@ public:
     // Appends and publishes. After an error the state of the log is unknown: stop, and open again.
     Status append(std::span<const ByteView> entries);
 
+    // Adds lines to the published checkpoint: witnesses' cosignatures of it.
+    Status add_signatures(const std::string &lines);
+
     uint64_t size() const { return edge_.size(); }
     const std::string &origin() const { return signers_.front().name; }
     // The signed note that is published now.
@@ -38,6 +41,8 @@ public:
 
     // RFC 6962 inclusion proof at the present size.
     Result<std::vector<Digest>> inclusion(uint64_t index);
+    // RFC 6962 consistency proof from `older` leaves, 1 to the present size, to the present size.
+    Result<std::vector<Digest>> consistency(uint64_t older);
     // The root when the log had `size` leaves, at most the present size.
     Result<Digest> root_at(uint64_t size);
     // The entries from number bundle * kTileWidth on, at most kTileWidth, held against their

@@ -1,4 +1,5 @@
-// tally-collector: takes the hosts' attestations into the log.
+// tally-collector: takes the hosts' attestations into the log. `reindex` and `report` are about its
+// index.
 //
 // Exit status: 0 stopped by SIGTERM or SIGINT; 1 runtime failure; 2 usage, configuration or keys;
 // 4 the state directory cannot be used.
@@ -6,7 +7,9 @@
 #include "collector/intake.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fcntl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
@@ -104,9 +107,11 @@ int serve(const Config &config, Keys keys, const Log &lines) {
 
     uint64_t size = state->log.size();
     Fd failed(eventfd(0, EFD_CLOEXEC));
-    Sequencer sequencer(std::move(state->log), std::move(state->index), index_path,
-                        std::move(state->hosts), lines,
-                        [&failed] { eventfd_write(failed.get(), 1); });
+    Sequencer sequencer(
+        std::move(state->log), std::move(state->index), index_path, std::move(state->hosts), lines,
+        [&failed] { eventfd_write(failed.get(), 1); },
+        std::make_unique<Witnesses>(config.witnesses, static_cast<size_t>(config.log.cosignatures),
+                                    lines));
     Intake intake(keys.fleet_root, sequencer, lines);
     if (auto listening = intake.listen(config.listen, keys); !listening)
         return fail(lines, listening.error(), kFailed);
@@ -121,6 +126,53 @@ int serve(const Config &config, Keys keys, const Log &lines) {
     return asked ? 0 : kFailed;
 }
 
+// The index anew from the log alone, while no collector runs.
+int make_index(const Config &config, Keys keys, const Log &lines) {
+    auto lock = lock_directory(config.state_directory);
+    if (!lock)
+        return fail(lines, lock.error(), kBadState);
+    auto log = TileLog::open(config.state_directory + "/log", std::move(keys.log), 0);
+    if (!log)
+        return fail(lines, log.error(), kBadState);
+    auto begin = std::chrono::steady_clock::now();
+    auto size = reindex(config.state_directory + "/index.db", *log);
+    if (!size)
+        return fail(lines, size.error(), kBadState);
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    std::printf("%s/index.db: made anew from the log's %llu attestations in %.1f s\n",
+                config.state_directory.c_str(), static_cast<unsigned long long>(*size),
+                took.count());
+    return 0;
+}
+
+struct Question {
+    std::string from, until, tenant;
+    bool coverage = false;
+};
+
+// What the index says; a collector may be running.
+int report(const Config &config, const Question &question, const Log &lines) {
+    DayFilter filter;
+    filter.tenant = question.tenant;
+    for (auto [text, day] :
+         {std::pair{&question.from, &filter.from}, std::pair{&question.until, &filter.until}}) {
+        if (text->empty())
+            continue;
+        auto parsed = parse_day(*text);
+        if (!parsed)
+            return fail(lines, parsed.error(), kBadConfig);
+        *day = *parsed;
+    }
+    auto index = Index::open(config.state_directory + "/index.db");
+    if (!index)
+        return fail(lines, index.error(), kBadState);
+    auto csv = question.coverage ? index->coverage(filter) : index->held(filter);
+    if (!csv)
+        return fail(lines, csv.error(), kBadState);
+    bool written = std::fputs(csv->c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? 0 : fail(lines, errno_error("write standard output"), kFailed);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -129,6 +181,17 @@ int main(int argc, char **argv) {
     bool check = false;
     app.add_option("--config", path, "configuration file (TOML)")->required();
     app.add_flag("--check-config", check, "read the configuration and its keys, then exit");
+    CLI::App &reindexing = *app.add_subcommand(
+        "reindex", "make the index anew from the log alone; stop the collector first");
+    reindexing.footer("Example: tally-collector --config collector.toml reindex");
+    CLI::App &reporting = *app.add_subcommand(
+        "report", "print what the index has of each UTC day, CSV; `tally report` proves it");
+    reporting.footer("Example: tally-collector --config collector.toml report --from 2026-11-01");
+    Question question;
+    reporting.add_option("--from", question.from, "first day, 2026-11-01");
+    reporting.add_option("--to", question.until, "last day");
+    reporting.add_option("--tenant", question.tenant, "of this tenant alone");
+    reporting.add_flag("--coverage", question.coverage, "how much of each host's time is covered");
     app.set_version_flag("--version", "tally-collector " TALLYSTICK_VERSION);
     try {
         app.parse(argc, argv);
@@ -149,5 +212,9 @@ int main(int argc, char **argv) {
         std::cout << path << ": good\n";
         return 0;
     }
+    if (reindexing.parsed())
+        return make_index(*config, *std::move(keys), lines);
+    if (reporting.parsed())
+        return report(*config, question, lines);
     return serve(*config, *std::move(keys), lines);
 }

@@ -2,6 +2,7 @@
 
 #include "attest/dsse.h"
 
+#include <filesystem>
 #include <memory>
 #include <openssl/x509.h>
 
@@ -83,6 +84,36 @@ Result<bool> belongs_to(const Index &index, TileLog &log) {
     if (!root)
         return root.error();
     return *root == index.root();
+}
+
+Result<uint64_t> reindex(const std::string &index_path, TileLog &log) {
+    namespace fs = std::filesystem;
+    std::string fresh = index_path + ".new";
+    auto remove = [](const std::string &path) -> Status {
+        std::error_code error;
+        for (const char *suffix : {"", "-wal", "-shm"}) {
+            fs::remove(path + suffix, error);
+            if (error)
+                return Error{"remove " + path + suffix + ": " + error.message()};
+        }
+        return ok();
+    };
+    TALLY_TRY(remove(fresh)); // of an attempt that was cut short
+    {
+        auto index = Index::open(fresh);
+        if (!index)
+            return index.error();
+        auto hosts = catch_up(*index, log);
+        if (!hosts)
+            return hosts.error();
+    } // SQLite folds its write-ahead log into the file
+    // Without its own write-ahead log the old index is only older: a crash here costs nothing.
+    TALLY_TRY(remove(index_path));
+    std::error_code error;
+    fs::rename(fresh, index_path, error);
+    if (error)
+        return Error{"rename " + fresh + ": " + error.message()};
+    return log.size();
 }
 
 } // namespace tally

@@ -15,4 +15,8 @@ Result<Hosts> catch_up(Index &index, TileLog &log);
 // Whether the index was made from this log.
 Result<bool> belongs_to(const Index &index, TileLog &log);
 
+// `tally-collector reindex`: makes the index anew from the log alone, beside the one that is there,
+// and puts it in its place when it is whole. The log must be the caller's alone. Returns its size.
+Result<uint64_t> reindex(const std::string &index_path, TileLog &log);
+
 } // namespace tally

@@ -11,10 +11,11 @@ template <typename... Cases> Match(Cases...) -> Match<Cases...>;
 } // namespace
 
 Sequencer::Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts,
-                     const Log &lines, std::function<void()> stopped)
+                     const Log &lines, std::function<void()> stopped,
+                     std::unique_ptr<Witnesses> witnesses)
     : log_(std::move(log)), index_(std::move(index)), index_path_(std::move(index_path)),
       hosts_(std::move(hosts)), lines_(lines), stopped_(std::move(stopped)),
-      thread_([this] { run(); }) {
+      witnesses_(std::move(witnesses)), thread_([this] { run(); }) {
 }
 
 Sequencer::~Sequencer() {
@@ -31,20 +32,20 @@ void Sequencer::stop() {
         thread_.join();
 }
 
-void Sequencer::join(std::string host, uint64_t stream, std::function<void(Joined)> done) {
-    put(Join{std::move(host), stream, std::move(done)});
+void Sequencer::join(std::string host, uint64_t stream, uint64_t known,
+                     std::function<void(Joined)> done) {
+    put(Join{std::move(host), stream, known, std::move(done)});
 }
 
 void Sequencer::submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
                        std::function<void(Verdict)> done) {
-    queued_bytes_ += attestation.size();
     put(Submission{std::move(host), stream, std::move(opened), std::move(attestation),
                    std::move(done), std::nullopt});
 }
 
-void Sequencer::receipts(std::string host, uint64_t sequence, size_t limit,
+void Sequencer::receipts(std::string host, uint64_t stream, uint64_t sequence, size_t limit,
                          std::function<void(Receipts)> done) {
-    put(Lookup{std::move(host), sequence, limit, std::move(done)});
+    put(Lookup{std::move(host), stream, sequence, limit, std::move(done)});
 }
 
 void Sequencer::put(Item item) {
@@ -72,7 +73,10 @@ bool Sequencer::take(Batch &batch) {
 
 void Sequencer::run() {
     for (Batch batch; take(batch); batch.clear()) {
-        if (auto status = write(batch); !status) {
+        Status status = write(batch);
+        if (status)
+            status = cosign();
+        if (!status) {
             lines_.error(status.error().message + "; stopping, the next start recovers the log");
             {
                 std::lock_guard lock(mutex_);
@@ -98,7 +102,7 @@ Status Sequencer::write(Batch &batch) {
     Hosts changed;
     for (Item &item : batch) {
         if (auto *join = std::get_if<Join>(&item))
-            streams_[join->host] = join->stream;
+            streams_[join->host] = {join->stream, join->known};
         auto *submission = std::get_if<Submission>(&item);
         if (submission == nullptr)
             continue;
@@ -112,15 +116,30 @@ Status Sequencer::write(Batch &batch) {
     if (entries.empty())
         return ok();
     TALLY_TRY(log_.append(entries));
+    consistency_.clear();
     for (const auto &[host, state] : changed)
         hosts_[host] = state;
     update_index(rows, changed);
     return ok();
 }
 
+// The checkpoint is durable before any witness sees it: a witness must never know more than a crash
+// leaves of the log.
+Status Sequencer::cosign() {
+    if (witnesses_ == nullptr || witnesses_->none() || cosigned_ == log_.size())
+        return ok();
+    std::string lines = witnesses_->cosignatures(
+        log_.checkpoint(), log_.size(), [this](uint64_t older) { return log_.consistency(older); });
+    if (!lines.empty())
+        TALLY_TRY(log_.add_signatures(lines));
+    if (witnesses_->enough(log_.checkpoint()))
+        cosigned_ = log_.size();
+    return ok();
+}
+
 void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed) {
     const Opened &opened = submission.opened;
-    if (streams_[submission.host] != submission.stream) {
+    if (streams_[submission.host].stream != submission.stream) {
         submission.placed = TurnedAway{"a newer stream of this host took over"};
         return;
     }
@@ -137,7 +156,7 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
                         "signed with another key than the host's chain"};
     if (breach) {
         submission.placed = *breach;
-        streams_[submission.host] = 0; // a refusal ends the stream
+        streams_[submission.host].stream = 0; // a refusal ends the stream
         return;
     }
     follow(next, opened.statement, opened.digest, opened.signing_key);
@@ -175,10 +194,7 @@ void Sequencer::answer(Item &item) {
                          const ChainHead &head = hosts_[join.host].head;
                          join.done(Welcome{head.sequence, head.digest, head.signing_key});
                      },
-                     [this](Submission &submission) {
-                         queued_bytes_ -= submission.attestation.size();
-                         submission.done(verdict(submission));
-                     },
+                     [this](Submission &submission) { submission.done(verdict(submission)); },
                      [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
                item);
 }
@@ -188,8 +204,8 @@ Sequencer::Verdict Sequencer::verdict(const Submission &submission) {
         return *breach;
     if (const auto *away = std::get_if<TurnedAway>(&*submission.placed))
         return *away;
-    auto made =
-        receipt(submission.opened.statement.sequence(), std::get<uint64_t>(*submission.placed));
+    auto made = receipt(submission.host, submission.stream, submission.opened.statement.sequence(),
+                        std::get<uint64_t>(*submission.placed));
     if (!made)
         return TurnedAway{made.error().message};
     return *std::move(made);
@@ -203,7 +219,7 @@ Sequencer::Receipts Sequencer::look_up(const Lookup &lookup) {
         return TurnedAway{positions.error().message};
     std::vector<pb::Receipt> receipts;
     for (const Index::Position &position : *positions) {
-        auto made = receipt(position.sequence, position.log_index);
+        auto made = receipt(lookup.host, lookup.stream, position.sequence, position.log_index);
         if (!made)
             return TurnedAway{made.error().message};
         receipts.push_back(*std::move(made));
@@ -211,7 +227,11 @@ Sequencer::Receipts Sequencer::look_up(const Lookup &lookup) {
     return receipts;
 }
 
-Result<pb::Receipt> Sequencer::receipt(uint64_t sequence, uint64_t log_index) {
+Result<pb::Receipt> Sequencer::receipt(const std::string &host, uint64_t stream, uint64_t sequence,
+                                       uint64_t log_index) {
+    if (witnesses_ != nullptr && witnesses_->needed() > 0 && cosigned_ != log_.size())
+        return Error{"fewer than " + std::to_string(witnesses_->needed()) +
+                     " witnesses have cosigned the log; try again later"};
     auto proof = log_.inclusion(log_index);
     if (!proof)
         return proof.error();
@@ -221,12 +241,31 @@ Result<pb::Receipt> Sequencer::receipt(uint64_t sequence, uint64_t log_index) {
     for (const Digest &hash : *proof)
         receipt.add_proof(hash.data(), hash.size());
     receipt.set_checkpoint(log_.checkpoint());
+    Current &current = streams_[host];
+    // A host that knows more than the log holds is given no proof, for there is none.
+    if (current.stream == stream && current.known < log_.size()) {
+        auto grown = consistency(current.known);
+        if (!grown)
+            return grown.error();
+        for (const Digest &hash : *grown)
+            receipt.add_consistency(hash.data(), hash.size());
+        current.known = log_.size();
+    }
     return receipt;
 }
 
+Result<std::vector<Digest>> Sequencer::consistency(uint64_t older) {
+    if (older == 0)
+        return std::vector<Digest>();
+    if (auto made = consistency_.find(older); made != consistency_.end())
+        return made->second;
+    auto proof = log_.consistency(older);
+    if (proof)
+        consistency_.emplace(older, *proof);
+    return proof;
+}
+
 void Sequencer::turn_away(Item &item, const std::string &reason) {
-    if (auto *submission = std::get_if<Submission>(&item))
-        queued_bytes_ -= submission->attestation.size();
     std::visit([&](auto &each) { each.done(TurnedAway{reason}); }, item);
 }
 

@@ -13,8 +13,8 @@
 #include "attest/admit.h"
 #include "base/log.h"
 #include "collector/replay.h"
+#include "collector/witnesses.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -44,33 +44,32 @@ public:
 
     // `index_path`: reopened there after an index failure. `stopped` is called, on the sequencer's
     // thread, when an append failed: the log's state is unknown and the program must end.
+    // `witnesses`: without enough of their cosignatures on its checkpoint no receipt is given; what
+    // was logged stays logged, and the host asks again. Nothing: none are needed.
     Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts, const Log &lines,
-              std::function<void()> stopped);
+              std::function<void()> stopped, std::unique_ptr<Witnesses> witnesses = nullptr);
     ~Sequencer(); // stop()
 
-    // Makes `stream` (any number but 0, never used twice) the host's current one.
-    void join(std::string host, uint64_t stream, std::function<void(Joined)> done);
+    // Makes `stream` (any number but 0, never used twice) the host's current one, and proves in its
+    // receipts that the log has only grown since the checkpoint of size `known` (0: none).
+    void join(std::string host, uint64_t stream, uint64_t known, std::function<void(Joined)> done);
     // An attestation that open_attestation accepted, of the host of `stream`.
     void submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
                 std::function<void(Verdict)> done);
     // Receipts for what the log holds of the host from `sequence` on, at most `limit`.
-    void receipts(std::string host, uint64_t sequence, size_t limit,
+    void receipts(std::string host, uint64_t stream, uint64_t sequence, size_t limit,
                   std::function<void(Receipts)> done);
-
-    // Whether enough is queued that a stream should not read ahead. The queue's bound is this plus
-    // one attestation for each stream.
-    bool crowded() const { return queued_bytes_ > kCrowded; }
 
     // Finishes what is queued, answers it, and ends the thread.
     void stop();
 
 private:
-    static constexpr size_t kCrowded = 32U << 20; // bytes of attestations
     static constexpr size_t kMaxBatch = 1024;
 
     struct Join {
         std::string host;
         uint64_t stream;
+        uint64_t known;
         std::function<void(Joined)> done;
     };
     struct Submission {
@@ -83,6 +82,7 @@ private:
     };
     struct Lookup {
         std::string host;
+        uint64_t stream;
         uint64_t sequence;
         size_t limit;
         std::function<void(Receipts)> done;
@@ -94,13 +94,16 @@ private:
     void run();
     bool take(Batch &batch);
     Status write(Batch &batch);
+    Status cosign();
     void place(Submission &submission, uint64_t log_index, Hosts &changed);
     Status reopen_index();
     void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
     void answer(Item &item);
     Verdict verdict(const Submission &submission);
     Receipts look_up(const Lookup &lookup);
-    Result<pb::Receipt> receipt(uint64_t sequence, uint64_t log_index);
+    Result<pb::Receipt> receipt(const std::string &host, uint64_t stream, uint64_t sequence,
+                                uint64_t log_index);
+    Result<std::vector<Digest>> consistency(uint64_t older);
     void turn_away(Item &item, const std::string &reason);
 
     // The sequencer's thread alone.
@@ -109,16 +112,23 @@ private:
     std::string index_path_;
     bool index_failed_ = false;
     Hosts hosts_;
-    std::unordered_map<std::string, uint64_t> streams_; // the current one of each host
+    struct Current {
+        uint64_t stream = 0;
+        uint64_t known = 0; // size of the last checkpoint that its host was given
+    };
+    std::unordered_map<std::string, Current> streams_; // the current one of each host
+    // To the log's present size: hosts that were served together ask for the same.
+    std::map<uint64_t, std::vector<Digest>> consistency_;
     const Log &lines_;
     std::function<void()> stopped_;
+    std::unique_ptr<Witnesses> witnesses_;
+    uint64_t cosigned_ = 0; // the size whose checkpoint has all the cosignatures that it needs
 
     std::mutex mutex_;
     std::condition_variable waiting_;
     std::deque<Item> queue_;
     bool stopping_ = false;
     bool failed_ = false;
-    std::atomic<size_t> queued_bytes_ = 0;
     std::thread thread_;
 };
 

@@ -3,6 +3,7 @@
 #include "attest/dsse.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tally {
 
@@ -24,9 +25,8 @@ pb::Statement claimed(ByteView attestation) {
 
 } // namespace
 
-Stream::Stream(uint64_t number, Peer peer, const FleetRoot &root, Sequencer &sequencer,
-               const Log &lines)
-    : number_(number), peer_(std::move(peer)), root_(root), sequencer_(sequencer), lines_(lines) {
+Stream::Stream(uint64_t number, Peer peer, const Services &services)
+    : number_(number), peer_(std::move(peer)), services_(services) {
 }
 
 std::string Stream::name() const {
@@ -35,17 +35,16 @@ std::string Stream::name() const {
 
 void Stream::start() {
     self_ = shared_from_this();
-    lines_.info(name() + ": connected from " + printable(peer_.address));
+    services_.lines.info(name() + ": connected from " + printable(peer_.address));
     if (peer_.host.empty())
-        refuse({pb::Refusal::CODE_BAD_CERTIFICATE,
-                "the TLS certificate must name exactly one DNS host"},
-               0);
+        refuse_message({pb::Refusal::CODE_BAD_CERTIFICATE,
+                        "the TLS certificate must name exactly one DNS host"});
     std::lock_guard lock(mutex_);
     advance_io();
 }
 
-void Stream::stop() {
-    end(unavailable("the collector is stopping"));
+void Stream::stop(const std::string &reason) {
+    end(unavailable(reason));
 }
 
 // ---- What the host sends ----
@@ -65,16 +64,15 @@ void Stream::OnReadDone(bool good) {
     // No lock: the sequencer may answer at once. Nothing else is read meanwhile.
     pb::AttestRequest request;
     if (!grpc::SerializationTraits<pb::AttestRequest>::Deserialize(&request_, &request).ok())
-        refuse({pb::Refusal::CODE_MALFORMED, "the message is not an AttestRequest"}, 0);
+        refuse_message({pb::Refusal::CODE_MALFORMED, "the message is not an AttestRequest"});
     else if (phase == Phase::kGreeting && request.has_hello())
         on_hello(request.hello());
     else if (phase == Phase::kOpen && request.message_case() == pb::AttestRequest::kAttestation)
-        on_attestation(request.attestation());
+        on_attestation(std::move(*request.mutable_attestation()));
     else
-        refuse({pb::Refusal::CODE_PROTOCOL, phase == Phase::kGreeting
-                                                ? "the first message must be Hello"
-                                                : "expected an attestation"},
-               0);
+        refuse_message({pb::Refusal::CODE_PROTOCOL, phase == Phase::kGreeting
+                                                        ? "the first message must be Hello"
+                                                        : "expected an attestation"});
     std::lock_guard lock(mutex_);
     handling_ = false;
     advance_io();
@@ -86,9 +84,11 @@ void Stream::on_hello(const pb::Hello &hello) {
         if (phase_ == Phase::kGreeting)
             phase_ = Phase::kResuming;
     }
-    sequencer_.join(peer_.host, number_,
-                    [self = shared_from_this(), first = hello.first_unreceipted()](
-                        Sequencer::Joined joined) { self->on_joined(std::move(joined), first); });
+    services_.sequencer.join(
+        peer_.host, number_, hello.checkpoint_size(),
+        [self = shared_from_this(), first = hello.first_unreceipted()](Sequencer::Joined joined) {
+            self->on_joined(std::move(joined), first);
+        });
 }
 
 void Stream::on_joined(Sequencer::Joined joined, uint64_t first_unreceipted) {
@@ -120,8 +120,8 @@ void Stream::ask_page() {
         asked_ = true;
         from = next_old_;
     }
-    sequencer_.receipts(
-        peer_.host, from, kPage,
+    services_.sequencer.receipts(
+        peer_.host, number_, from, kPage,
         [self = shared_from_this()](Sequencer::Receipts page) { self->on_page(std::move(page)); });
 }
 
@@ -141,37 +141,63 @@ void Stream::on_page(Sequencer::Receipts page) {
     advance_io(); // asks for the next page once these are written
 }
 
-void Stream::on_attestation(const std::string &bytes) {
-    auto opened = open_attestation(view(bytes), signing_key_, root_);
+void Stream::on_attestation(std::string bytes) {
+    {
+        std::lock_guard lock(mutex_);
+        services_.backlog.add(bytes.size());
+        inbox_.push_back(std::move(bytes));
+        if (std::exchange(working_, true))
+            return;
+    }
+    services_.turns.add(shared_from_this());
+}
+
+bool Stream::take_turn() {
+    std::optional<std::string> bytes;
+    {
+        std::lock_guard lock(mutex_);
+        if (!inbox_.empty()) { // else the stream broke since
+            bytes = std::move(inbox_.front());
+            inbox_.pop_front();
+            in_flight_.push_back(bytes->size());
+        }
+    }
+    if (bytes)
+        verify(*bytes);
+    std::lock_guard lock(mutex_);
+    working_ = !inbox_.empty();
+    advance_io();
+    return working_;
+}
+
+void Stream::verify(const std::string &bytes) {
+    auto opened = open_attestation(view(bytes), signing_key_, services_.root);
     const auto *breach = std::get_if<Breach>(&opened);
     pb::Statement unverified = breach != nullptr ? claimed(view(bytes)) : pb::Statement();
     const pb::Statement &statement =
         breach != nullptr ? unverified : std::get<Opened>(opened).statement;
     uint64_t sequence = statement.sequence();
     if (!statement.host().empty() && statement.host() != peer_.host)
-        return refuse(
+        return refuse_attestation(
             {pb::Refusal::CODE_WRONG_HOST, "the statement names " + printable(statement.host()) +
                                                ", the TLS certificate " + printable(peer_.host)},
             sequence);
     if (breach != nullptr)
-        return refuse(*breach, sequence);
+        return refuse_attestation(*breach, sequence);
     auto &good = std::get<Opened>(opened);
     signing_key_ = good.signing_key;
-    {
-        std::lock_guard lock(mutex_);
-        ++in_flight_;
-    }
-    sequencer_.submit(peer_.host, number_, std::move(good), to_bytes(view(bytes)),
-                      [self = shared_from_this(), sequence](Sequencer::Verdict verdict) {
-                          self->on_verdict(std::move(verdict), sequence);
-                      });
+    services_.sequencer.submit(peer_.host, number_, std::move(good), to_bytes(view(bytes)),
+                               [self = shared_from_this(), sequence](Sequencer::Verdict verdict) {
+                                   self->on_verdict(std::move(verdict), sequence);
+                               });
 }
 
 // ---- What the collector answers ----
 
 void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence) {
     std::lock_guard lock(mutex_);
-    --in_flight_;
+    services_.backlog.remove(in_flight_.front()); // verdicts come in the order of the stream
+    in_flight_.pop_front();
     if (verdict_ended_)
         return advance_io();
     if (auto *receipt = std::get_if<pb::Receipt>(&verdict)) {
@@ -182,6 +208,7 @@ void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence) {
     // In the order of the stream this comes before any refusal found while reading ahead.
     verdict_ended_ = true;
     phase_ = Phase::kEnding;
+    clear_inbox();
     refusal_.reset();
     if (const auto *breach = std::get_if<Breach>(&verdict))
         set_refusal(*breach, sequence);
@@ -190,13 +217,25 @@ void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence) {
     advance_io();
 }
 
-void Stream::refuse(const Breach &breach, uint64_t sequence) {
+// Of what cannot be an attestation; what is in the inbox came before it.
+void Stream::refuse_message(const Breach &breach) {
     std::lock_guard lock(mutex_);
+    if (phase_ == Phase::kEnding)
+        return;
+    phase_ = Phase::kEnding;
+    set_refusal(breach, 0);
+}
+
+// On its turn: what is still in the inbox came after it.
+void Stream::refuse_attestation(const Breach &breach, uint64_t sequence) {
+    std::lock_guard lock(mutex_);
+    services_.backlog.remove(in_flight_.back());
+    in_flight_.pop_back();
+    clear_inbox();
     if (verdict_ended_)
         return;
     phase_ = Phase::kEnding;
     set_refusal(breach, sequence);
-    advance_io();
 }
 
 void Stream::set_refusal(const Breach &breach, uint64_t sequence) {
@@ -207,12 +246,22 @@ void Stream::set_refusal(const Breach &breach, uint64_t sequence) {
     refusal_->set_reason(printable(breach.reason));
 }
 
+void Stream::clear_inbox() {
+    for (const std::string &bytes : inbox_)
+        services_.backlog.remove(bytes.size());
+    inbox_.clear();
+}
+
+size_t Stream::unanswered() const {
+    return inbox_.size() + in_flight_.size();
+}
+
 void Stream::log_refusal(const pb::Refusal &refusal) const {
     std::string what = refusal.sequence() == 0
                            ? std::string("a message")
                            : "attestation " + std::to_string(refusal.sequence());
-    lines_.warning(name() + ": refused " + what + ": " + pb::Refusal::Code_Name(refusal.code()) +
-                   ": " + refusal.reason());
+    services_.lines.warning(name() + ": refused " + what + ": " +
+                            pb::Refusal::Code_Name(refusal.code()) + ": " + refusal.reason());
 }
 
 void Stream::end(grpc::Status status) {
@@ -225,15 +274,18 @@ void Stream::end(grpc::Status status) {
 
 // gRPC allows one read and one write at a time, and one Finish after the last write.
 void Stream::advance_io() {
-    if (refusal_ && in_flight_ == 0) {
+    if (broken_) {
+        clear_inbox();
+        outbox_.clear();
+    }
+    bool answered = unanswered() == 0 && !working_;
+    if (refusal_ && answered) {
         log_refusal(*refusal_);
         *outbox_.emplace_back().mutable_refusal() = *std::move(refusal_);
         refusal_.reset();
     }
     if (finished_)
         return;
-    if (broken_)
-        outbox_.clear();
     if (!writing_ && !outbox_.empty()) {
         reply_.Clear();
         bool own = false;
@@ -243,15 +295,15 @@ void Stream::advance_io() {
         StartWrite(&reply_);
     }
     if (phase_ == Phase::kEnding) {
-        if (!writing_ && !handling_ && (in_flight_ == 0 || broken_)) {
+        if (!writing_ && !handling_ && (answered || broken_)) {
             finished_ = true;
             Finish(status_);
         }
         return;
     }
     bool wants = phase_ == Phase::kGreeting ||
-                 (phase_ == Phase::kOpen && in_flight_ + outbox_.size() < kWindow &&
-                  (in_flight_ == 0 || !sequencer_.crowded()));
+                 (phase_ == Phase::kOpen && unanswered() + outbox_.size() < kWindow &&
+                  (unanswered() == 0 || !services_.backlog.crowded()));
     if (wants && !reading_ && !handling_) {
         reading_ = true;
         StartRead(&request_);
@@ -281,8 +333,8 @@ void Stream::OnCancel() {
 }
 
 void Stream::OnDone() {
-    lines_.info(name() + ": disconnected, " + std::to_string(receipted_) +
-                " attestations receipted");
+    services_.lines.info(name() + ": disconnected, " + std::to_string(receipted_) +
+                         " attestations receipted");
     self_.reset(); // may be the last reference
 }
 

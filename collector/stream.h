@@ -1,5 +1,8 @@
-// One host's stream of attestations (attest/ledger.proto says who speaks when). Verifies what needs
-// no order, hands it to the sequencer, and writes the receipts back.
+// One host's stream of attestations (attest/ledger.proto says who speaks when).
+//
+//   gRPC's threads   read into the inbox, write what is in the outbox
+//   Turns            verifies the inbox, one attestation a turn, and hands it to the sequencer
+//   sequencer        logs it; its verdict goes to the outbox
 //
 //   greeting   waits for Hello
 //   resuming   Resume and the receipts the host asked for are on their way; nothing is read
@@ -12,7 +15,9 @@
 #pragma once
 
 #include "attest/ledger.grpc.pb.h"
+#include "collector/backlog.h"
 #include "collector/sequencer.h"
+#include "collector/turns.h"
 
 #include <deque>
 #include <memory>
@@ -25,19 +30,29 @@ namespace tally {
 // Messages are taken raw, so that one that is no protobuf can be refused: gRPC itself would make it
 // look like a half-close.
 class Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+               public Lane,
                public std::enable_shared_from_this<Stream> {
 public:
     struct Peer {
         std::string host;    // the one DNS name of its TLS certificate; empty: it has not one
         std::string address; // as gRPC writes it
     };
-    Stream(uint64_t number, Peer peer, const FleetRoot &root, Sequencer &sequencer,
-           const Log &lines);
+    // What all streams of a collector share; outlives them.
+    struct Services {
+        const FleetRoot &root;
+        Sequencer &sequencer;
+        Turns &turns;
+        Backlog &backlog;
+        const Log &lines;
+    };
+    Stream(uint64_t number, Peer peer, const Services &services);
 
     // Starts reading. The stream keeps itself alive until gRPC is done with it.
     void start();
-    // Answers what was read, then ends the stream; the host will connect again.
-    void stop();
+    // Answers what was read, then ends the stream; the host may connect again.
+    void stop(const std::string &reason);
+
+    bool take_turn() override; // verifies one attestation
 
     void OnReadDone(bool good) override;
     void OnWriteDone(bool good) override;
@@ -53,10 +68,14 @@ private:
     void on_joined(Sequencer::Joined joined, uint64_t first_unreceipted);
     void on_page(Sequencer::Receipts page);
     void ask_page(); // when there is one to ask for and the one before is written
-    void on_attestation(const std::string &bytes);
+    void on_attestation(std::string bytes);
+    void verify(const std::string &bytes);
     void on_verdict(Sequencer::Verdict verdict, uint64_t sequence);
-    void refuse(const Breach &breach, uint64_t sequence);
-    void set_refusal(const Breach &breach, uint64_t sequence); // with mutex_ held
+    void refuse_message(const Breach &breach);
+    void refuse_attestation(const Breach &breach, uint64_t sequence);
+    void set_refusal(const Breach &breach, uint64_t sequence); // with mutex_ held, like the next
+    void clear_inbox();
+    size_t unanswered() const;
     void log_refusal(const pb::Refusal &refusal) const;
     void end(grpc::Status status);
     void advance_io(); // with mutex_ held: starts what can be started
@@ -64,28 +83,28 @@ private:
 
     const uint64_t number_;
     const Peer peer_;
-    const FleetRoot &root_;
-    Sequencer &sequencer_;
-    const Log &lines_;
+    const Services services_;
     std::shared_ptr<Stream> self_;
 
-    // Only between a read's end and the next read's start.
-    grpc::ByteBuffer request_;
-    Bytes signing_key_; // of the last attestation of this chain that verified
+    grpc::ByteBuffer request_; // only between a read's end and the next read's start
+    // Of the last attestation of this chain that verified. Set while resuming, then a turn's alone.
+    Bytes signing_key_;
 
     std::mutex mutex_; // guards all below
     Phase phase_ = Phase::kGreeting;
     bool reading_ = false;
-    bool handling_ = false; // what was read is being verified
+    bool handling_ = false; // what was read is being looked at
+    bool working_ = false;  // a turn is taken or waited for
     bool writing_ = false;
     bool broken_ = false;   // cancelled, or a write failed: nothing more can be sent
     bool finished_ = false; // Finish was called
     bool asked_ = false;    // for a page of old receipts
     uint64_t next_old_ = 0; // the old receipts still to be asked for
     uint64_t last_old_ = 0;
-    size_t in_flight_ = 0; // handed to the sequencer, no verdict yet
+    std::deque<std::string> inbox_; // attestations, as they came
+    std::deque<size_t> in_flight_;  // the bytes of those the sequencer has
     uint64_t receipted_ = 0;
-    std::optional<pb::Refusal> refusal_; // to be sent once nothing is in flight
+    std::optional<pb::Refusal> refusal_; // to be sent once all before it is answered
     bool verdict_ended_ = false;         // the sequencer said no: nothing after it counts
     grpc::Status status_;
     std::deque<pb::AttestReply> outbox_;

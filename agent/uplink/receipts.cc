@@ -5,8 +5,8 @@
 
 namespace tally {
 
-Receipts::Receipts(Spool &spool, std::vector<NoteKey> log_keys)
-    : spool_(spool), log_keys_(std::move(log_keys)) {
+Receipts::Receipts(Spool &spool, std::vector<NoteKey> log_keys, KeptCheckpoint kept)
+    : spool_(spool), log_keys_(std::move(log_keys)), kept_(std::move(kept)) {
 }
 
 Status Receipts::resume(const pb::Resume &resume) {
@@ -43,14 +43,18 @@ void Receipts::sent(uint64_t sequence, ByteView attestation) {
 }
 
 std::optional<Receipts::Fault> Receipts::accept(const pb::Receipt &receipt) {
+    using Kind = Fault::Kind;
     uint64_t sequence = receipt.sequence();
+    std::string which = "a receipt for sequence " + std::to_string(sequence);
     bool was_held = awaited_ <= held_;
     if (!was_held && in_flight_.empty())
-        return Fault{false, "a receipt for sequence " + std::to_string(sequence) + ", none is due"};
+        return Fault{Kind::kInvalid, which + ", none is due", ""};
     uint64_t due = was_held ? awaited_ : in_flight_.front().sequence;
     if (sequence != due)
-        return Fault{false, "a receipt for sequence " + std::to_string(sequence) +
-                                " where that for " + std::to_string(due) + " is due"};
+        return Fault{Kind::kInvalid, which + " where that for " + std::to_string(due) + " is due",
+                     ""};
+    if (auto fault = follow_log(receipt))
+        return fault;
 
     // Where recovery found damage there is nothing left to check, nor to let go.
     if (!was_held || spool_.holds(sequence)) {
@@ -58,13 +62,16 @@ std::optional<Receipts::Fault> Receipts::accept(const pb::Receipt &receipt) {
         if (was_held) {
             auto attestation = spool_.read(sequence);
             if (!attestation)
-                return Fault{true, attestation.error().message};
+                return Fault{Kind::kOurs, attestation.error().message, ""};
             leaf = leaf_hash(*attestation);
         } else {
             leaf = in_flight_.front().leaf;
         }
-        if (auto checked = check(receipt, leaf); !checked)
-            return Fault{false, checked.error().message};
+        if (auto included = check_inclusion(receipt, leaf, checkpoint_); !included)
+            return Fault{Kind::kInvalid,
+                         "the receipt for sequence " + std::to_string(sequence) + ": " +
+                             included.error().message,
+                         ""};
     }
 
     if (was_held)
@@ -75,17 +82,22 @@ std::optional<Receipts::Fault> Receipts::accept(const pb::Receipt &receipt) {
     return std::nullopt;
 }
 
-Status Receipts::check(const pb::Receipt &receipt, const Digest &leaf) {
-    std::string which = "the receipt for sequence " + std::to_string(receipt.sequence()) + ": ";
-    if (receipt.checkpoint() != checkpoint_text_ || checkpoint_text_.empty()) {
-        auto checkpoint = open_checkpoint(receipt.checkpoint(), log_keys_);
-        if (!checkpoint)
-            return Error{which + "checkpoint: " + checkpoint.error().message};
-        checkpoint_ = *checkpoint;
-        checkpoint_text_ = receipt.checkpoint();
-    }
-    auto included = check_inclusion(receipt, leaf, checkpoint_);
-    return included ? ok() : Error{which + included.error().message};
+// The receipt's checkpoint: that it is the log's, and that the log has only grown.
+std::optional<Receipts::Fault> Receipts::follow_log(const pb::Receipt &receipt) {
+    if (receipt.checkpoint() == checkpoint_text_ && !checkpoint_text_.empty())
+        return std::nullopt;
+    auto checkpoint = open_checkpoint(receipt.checkpoint(), log_keys_);
+    if (!checkpoint)
+        return Fault{Fault::Kind::kInvalid,
+                     "the receipt for sequence " + std::to_string(receipt.sequence()) +
+                         ": checkpoint: " + checkpoint.error().message,
+                     ""};
+    if (auto fault = kept_.extend(*checkpoint, receipt))
+        return Fault{fault->inconsistent ? Fault::Kind::kInconsistent : Fault::Kind::kOurs,
+                     fault->reason, fault->evidence};
+    checkpoint_ = *std::move(checkpoint);
+    checkpoint_text_ = receipt.checkpoint();
+    return std::nullopt;
 }
 
 } // namespace tally

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/spool/spool.h"
+#include "agent/uplink/kept_checkpoint.h"
 #include "attest/checkpoint.h"
 #include "attest/ledger.pb.h"
 
@@ -18,11 +19,13 @@ namespace pb = tallystick::v1;
 
 class Receipts {
 public:
-    Receipts(Spool &spool, std::vector<NoteKey> log_keys);
+    Receipts(Spool &spool, std::vector<NoteKey> log_keys, KeptCheckpoint kept);
 
     // For Hello. What was receipted is not stored: after a restart the collector repeats the
     // receipts for what is still in the spool, at most a segment more than needed.
     uint64_t first_unreceipted() const { return std::max(receipted_ + 1, spool_.first_sequence()); }
+
+    uint64_t checkpoint_size() const { return kept_.size(); } // for Hello
 
     // A new stream: judges where the collector says the chain stands. An error means that the
     // collector's chain of this host is not ours, or reaches further than ours: a restored or
@@ -35,8 +38,14 @@ public:
 
     // Verifies the next receipt; nothing if it is good.
     struct Fault {
-        bool ours = false; // the spool could not be read, the receipt may be good
+        enum class Kind {
+            kOurs,         // the state directory failed us, the receipt may be good
+            kInvalid,      // it does not prove what it says
+            kInconsistent, // the log is not the one that it was
+        };
+        Kind kind = Kind::kInvalid;
         std::string reason;
+        std::string evidence; // of kInconsistent
     };
     std::optional<Fault> accept(const pb::Receipt &receipt);
 
@@ -50,7 +59,7 @@ public:
     const std::string &hole() const { return hole_; }
 
 private:
-    Status check(const pb::Receipt &receipt, const Digest &leaf);
+    std::optional<Fault> follow_log(const pb::Receipt &receipt);
 
     struct Sent {
         uint64_t sequence = 0;
@@ -59,6 +68,7 @@ private:
 
     Spool &spool_;
     std::vector<NoteKey> log_keys_;
+    KeptCheckpoint kept_;
     uint64_t receipted_ = 0;
     uint64_t held_ = 0;
     uint64_t awaited_ = 1; // up to held_: the next receipt for what it held already

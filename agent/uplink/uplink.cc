@@ -26,7 +26,10 @@ Bytes serialize(const pb::AttestRequest &request) {
 Uplink::Uplink(UplinkConfig config, TlsContext tls, Spool &spool, const Log &log,
                EventSink on_event)
     : config_(std::move(config)), tls_(std::move(tls)), spool_(spool), log_(log),
-      on_event_(std::move(on_event)), receipts_(spool, config_.log_keys) {
+      on_event_(std::move(on_event)),
+      receipts_(spool, config_.log_keys,
+                KeptCheckpoint(config_.checkpoint_path,
+                               config_.log_keys.empty() ? "" : config_.log_keys[0].name, log)) {
 }
 
 // ---- What the loop asks and tells ----
@@ -157,6 +160,7 @@ void Uplink::greet() {
     call_ = std::make_unique<GrpcCall>(config_.server_name + port, kPath);
     pb::AttestRequest request;
     request.mutable_hello()->set_first_unreceipted(receipts_.first_unreceipted());
+    request.mutable_hello()->set_checkpoint_size(receipts_.checkpoint_size());
     call_->send(serialize(request));
     state_ = State::kGreeting;
     pump();
@@ -228,21 +232,33 @@ void Uplink::on_resume(const pb::Resume &resume) {
 }
 
 void Uplink::on_receipt(const pb::Receipt &receipt) {
-    if (auto fault = receipts_.accept(receipt)) {
-        if (fault->ours) {
-            fail(": " + fault->reason, Pace::kSlow);
-            return;
-        }
-        counters_.invalid_receipts++;
-        if (fail(" sent an invalid receipt: " + fault->reason, Pace::kSlow))
-            on_event_(pb::Event::KIND_RECEIPT_INVALID, fault->reason);
-        return;
-    }
+    if (auto fault = receipts_.accept(receipt))
+        return on_fault(*fault);
     counters_.receipted++;
     if (auto released = spool_.release_up_to(receipts_.receipted()); !released)
         log_.warning(released.error().message);
     await_collector();
     succeed();
+}
+
+void Uplink::on_fault(const Receipts::Fault &fault) {
+    switch (fault.kind) {
+    case Receipts::Fault::Kind::kOurs:
+        fail(": " + fault.reason, Pace::kSlow);
+        return;
+    case Receipts::Fault::Kind::kInvalid:
+        counters_.invalid_receipts++;
+        if (fail(" sent an invalid receipt: " + fault.reason, Pace::kSlow))
+            on_event_(pb::Event::KIND_RECEIPT_INVALID, fault.reason);
+        return;
+    case Receipts::Fault::Kind::kInconsistent:
+        counters_.inconsistent_logs++;
+        if (fail(" has rewritten, forked or rolled back its log: " + fault.reason +
+                     "; nothing leaves the spool",
+                 Pace::kSlow))
+            on_event_(pb::Event::KIND_LOG_INCONSISTENT, fault.evidence);
+        return;
+    }
 }
 
 void Uplink::on_refusal(const pb::Refusal &refusal) {

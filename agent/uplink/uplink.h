@@ -5,9 +5,9 @@
 //   disconnected -> connecting -> handshaking (TLS) -> greeting (Hello sent) -> streaming
 //        ^__________________________ any failure, then back-off __________________________|
 //
-// Protocol: attest/ledger.proto. Back-off: backoff.h; after a refusal, an invalid receipt or a
-// chain that is not ours the longest at once, for that needs a person. The same reason is logged
-// once until it changes or all is well.
+// Protocol: attest/ledger.proto. Back-off: backoff.h; after a refusal, an invalid receipt, a log
+// that is not the one it was or a chain that is not ours the longest at once, for that needs a
+// person. The same reason is logged once until it changes or all is well.
 //
 // All times are nanoseconds of one clock of the caller's choice that does not jump.
 #pragma once
@@ -32,7 +32,8 @@ struct UplinkConfig {
     std::string address;     // HOST:PORT or [IPv6]:PORT
     std::string server_name; // in the collector's certificate
     std::vector<NoteKey> log_keys;
-    size_t in_flight = 64; // attestations sent and not receipted
+    std::string checkpoint_path; // kept_checkpoint.h
+    size_t in_flight = 64;       // attestations sent and not receipted
 };
 
 class Uplink {
@@ -43,7 +44,8 @@ public:
 
     enum class State { kDisconnected, kConnecting, kHandshaking, kGreeting, kStreaming };
 
-    // Called for what the next statement should tell (KIND_REFUSED, KIND_RECEIPT_INVALID).
+    // Called for what the next statement should tell (KIND_REFUSED, KIND_RECEIPT_INVALID,
+    // KIND_LOG_INCONSISTENT).
     using EventSink = std::function<void(pb::Event::Kind kind, const std::string &detail)>;
 
     // `spool` and `log` outlive the uplink. Connects when on_timer is first called.
@@ -73,6 +75,7 @@ public:
         uint64_t receipted = 0;
         uint64_t refused = 0;
         uint64_t invalid_receipts = 0;
+        uint64_t inconsistent_logs = 0;
     };
     const Counters &counters() const { return counters_; }
 
@@ -88,6 +91,7 @@ private:
     void take_replies();
     void on_resume(const pb::Resume &resume);
     void on_receipt(const pb::Receipt &receipt);
+    void on_fault(const Receipts::Fault &fault);
     void on_refusal(const pb::Refusal &refusal);
     void send_spooled();
     void pump();

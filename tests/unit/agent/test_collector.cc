@@ -74,8 +74,22 @@ void TestCollector::set_held(std::vector<Bytes> attestations) {
     leaves_.clear();
     for (size_t i = 0; i < kForeign; i++)
         leaves_.push_back(leaf_hash(test_attestation(i, 9)));
-    for (const Bytes &attestation : held_)
+    index_.clear();
+    for (const Bytes &attestation : held_) {
+        index_.push_back(leaves_.size());
         leaves_.push_back(leaf_hash(attestation));
+    }
+}
+
+void TestCollector::rewrite_log() {
+    std::lock_guard lock(mutex_);
+    leaves_[0][0] ^= 1;
+}
+
+void TestCollector::append_foreign(size_t entries) {
+    std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < entries; i++)
+        leaves_.push_back(leaf_hash(test_attestation(1'000'000 + leaves_.size(), 9)));
 }
 
 grpc::Status TestCollector::Attest(grpc::ServerContext *, Stream *stream) {
@@ -89,7 +103,8 @@ grpc::Status TestCollector::Attest(grpc::ServerContext *, Stream *stream) {
         resume.mutable_resume()->set_head(std::string(text(sha256(before.back()))));
     if (!reply(*stream, resume))
         return grpc::Status::CANCELLED;
-    if (!give_receipts(*stream, request.hello().first_unreceipted(), before.size()))
+    uint64_t known = request.hello().checkpoint_size();
+    if (!give_receipts(*stream, request.hello().first_unreceipted(), before.size(), known))
         return grpc::Status::CANCELLED;
 
     uint64_t receipted = before.size();
@@ -103,7 +118,7 @@ grpc::Status TestCollector::Attest(grpc::ServerContext *, Stream *stream) {
         uint64_t taken = held().size();
         if (script_.mute || taken - receipted < script_.batch)
             continue;
-        if (!give_receipts(*stream, receipted + 1, taken))
+        if (!give_receipts(*stream, receipted + 1, taken, known))
             return grpc::Status::CANCELLED;
         receipted = taken;
     }
@@ -130,6 +145,7 @@ std::optional<pb::Refusal> TestCollector::take(const std::string &attestation) {
         refusal.set_reason("the log ends at " + std::to_string(held_.size()));
         return refusal;
     }
+    index_.push_back(leaves_.size());
     leaves_.push_back(leaf_hash(bytes));
     held_.push_back(std::move(bytes));
     return std::nullopt;
@@ -141,11 +157,12 @@ bool TestCollector::reply(Stream &stream, pb::AttestReply message) {
     return stream.Write(message);
 }
 
-bool TestCollector::give_receipts(Stream &stream, uint64_t first, uint64_t last) {
+bool TestCollector::give_receipts(Stream &stream, uint64_t first, uint64_t last, uint64_t &known) {
     if (first > last || script_.mute)
         return true;
     std::unique_lock lock(mutex_);
     std::vector<Digest> leaves = leaves_;
+    std::vector<uint64_t> index = index_;
     auto note = sign_checkpoint({kLogName, leaves.size(), subtree_root(leaves)}, signers_);
     lock.unlock();
     if (!note)
@@ -158,13 +175,21 @@ bool TestCollector::give_receipts(Stream &stream, uint64_t first, uint64_t last)
         pb::AttestReply message;
         pb::Receipt &receipt = *message.mutable_receipt();
         receipt.set_sequence(sequence);
-        receipt.set_index(kForeign + sequence - 1);
+        receipt.set_index(index[sequence - 1]);
         auto proof = inclusion_proof(receipt.index(), leaves.size(), read);
         if (!proof)
             return false;
         for (const Digest &hash : *proof)
             receipt.add_proof(std::string(text(hash)));
         receipt.set_checkpoint(*note);
+        if (known > 0 && known < leaves.size()) {
+            auto grown = consistency_proof(known, leaves.size(), read);
+            if (!grown)
+                return false;
+            for (const Digest &hash : *grown)
+                receipt.add_consistency(std::string(text(hash)));
+        }
+        known = leaves.size();
         if (!reply(stream, message))
             return false;
     }

@@ -50,6 +50,9 @@ public:
 
     std::vector<Bytes> held();
     void set_held(std::vector<Bytes> attestations); // and the log anew
+    // Another host's first entry is another one now, and everything is signed and proved over that.
+    void rewrite_log();
+    void append_foreign(size_t entries); // other hosts' attestations, after what is held
     int clean_ends() const { return clean_ends_; }
 
 private:
@@ -57,7 +60,8 @@ private:
 
     grpc::Status Attest(grpc::ServerContext *context, Stream *stream) override;
     bool reply(Stream &stream, pb::AttestReply message);
-    bool give_receipts(Stream &stream, uint64_t first, uint64_t last);
+    // `known`: the size up to which this stream's host was proved the log; 0: nothing.
+    bool give_receipts(Stream &stream, uint64_t first, uint64_t last, uint64_t &known);
     std::optional<pb::Refusal> take(const std::string &attestation);
 
     Identity ca_;
@@ -68,7 +72,8 @@ private:
     std::unique_ptr<grpc::Server> server_;
     std::mutex mutex_;           // of all below, and of signing
     std::vector<Bytes> held_;    // sequences 1, 2 ...
-    std::vector<Digest> leaves_; // kForeign of other hosts, then held_
+    std::vector<Digest> leaves_; // kForeign of other hosts, then held_, and more of others' between
+    std::vector<uint64_t> index_; // of each of held_ among leaves_
     std::atomic<int> clean_ends_ = 0;
 };
 

@@ -207,21 +207,6 @@ TEST_F(UplinkDistrust, ACollectorThatHoldsAnotherChain) {
     expect_chain_not_ours("it holds another sequence 70 of this host than the spool");
 }
 
-TEST_F(UplinkDistrust, ACollectorThatLostRecordsGetsThemAgain) {
-    append(1, 12); // one segment, never released
-    start();
-    ASSERT_TRUE(run_until_idle());
-    collector.stop();
-    ASSERT_TRUE(run_until_failed());
-    collector.set_held(attestations(5));
-    collector.start();
-    ASSERT_TRUE(run_until([&] { return uplink->counters().connects == 2; }, true));
-    ASSERT_TRUE(run_until_idle()) << logged();
-    EXPECT_EQ(collector.held(), attestations(12));
-    std::string log = logged();
-    EXPECT_EQ(count(log, "gave receipts up to sequence 12 and now holds 5"), 1) << log;
-}
-
 TEST_F(UplinkDistrust, RepliesThatDoNotBelong) {
     collector.script().alter = [](pb::AttestReply &reply) { reply.Clear(); };
     append(1, 1);

@@ -38,6 +38,7 @@ void Rig::make_uplink(const std::string &address, std::vector<NoteKey> log_keys)
     config.address = address;
     config.server_name = kCollectorName;
     config.log_keys = std::move(log_keys);
+    config.checkpoint_path = scratch / "checkpoint";
     uplink.emplace(std::move(config), std::move(*tls), *spool, log,
                    [this](pb::Event::Kind kind, const std::string &detail) {
                        events.emplace_back(kind, detail);

@@ -24,12 +24,18 @@ std::vector<std::string> dump(const std::string &path) {
           "SELECT host || '|' || sequence || '|' || digest || '|' || boot_id || '|' ||"
           " begin_boottime_ns || '|' || end_boottime_ns || '|' || end_wall_ns || '|' || part ||"
           " '|' || parts || '|' || signing_key FROM hosts ORDER BY host",
-          "SELECT host || '|' || device_index || '|' || device FROM devices ORDER BY 1",
+          "SELECT host || '|' || device_index || '|' || device || '|' || model FROM devices"
+          " ORDER BY 1",
           "SELECT log_index || '|' || host || '|' || sequence || '|' || begin_wall_ns || '|' ||"
           " end_wall_ns || '|' || begin_boottime_ns || '|' || end_boottime_ns FROM attestations"
           " ORDER BY log_index",
           "SELECT log_index || '|' || tenant || '|' || parent || '|' || device || '|' ||"
-          " cgroup_path || '|' || held_ns FROM usage ORDER BY log_index, device, cgroup_path"}) {
+          " model || '|' || cgroup_path || '|' || held_ns FROM usage"
+          " ORDER BY log_index, device, cgroup_path",
+          "SELECT day || '|' || tenant || '|' || parent || '|' || host || '|' || device || '|' ||"
+          " model || '|' || held_ns || '|' || windows FROM held_by_day ORDER BY 1",
+          "SELECT day || '|' || host || '|' || covered_ns || '|' || attested_ns || '|' ||"
+          " attestations FROM coverage_by_day ORDER BY 1"}) {
         soci::rowset<std::string> rows = (sql.prepare << query);
         all.insert(all.end(), rows.begin(), rows.end());
     }
@@ -80,7 +86,7 @@ protected:
 
     static Sequencer::Welcome join(Sequencer &sequencer, const std::string &host, uint64_t stream) {
         std::promise<Sequencer::Joined> joined;
-        sequencer.join(host, stream,
+        sequencer.join(host, stream, 0,
                        [&](Sequencer::Joined answer) { joined.set_value(std::move(answer)); });
         return std::get<Sequencer::Welcome>(joined.get_future().get());
     }
@@ -146,6 +152,61 @@ TEST_F(SequencedTest, ADeletedIndexComesBackTheSame) {
     expect_same(*hosts_before, *hosts_after);
 }
 
+TEST_F(SequencedTest, ReindexReplacesWhateverIsThereByTheSame) {
+    fill();
+    auto before = dump(index_path_);
+    auto held = Index::open(index_path_)->held({});
+    auto coverage = Index::open(index_path_)->coverage({});
+    ASSERT_TRUE(held && coverage);
+    for (const char *what : {"index.db", "index.db-wal", "index.db.new"}) {
+        ASSERT_TRUE(replace_file(scratch_ / what, Bytes(8192, 'x'))) << what;
+        auto log = TileLog::open(scratch_ / "log", keys_.log_signers(), 0);
+        ASSERT_TRUE(log);
+        auto made = reindex(index_path_, *log);
+        ASSERT_TRUE(made) << made.error().message;
+        EXPECT_EQ(*made, 300U);
+        EXPECT_EQ(dump(index_path_), before);
+        EXPECT_EQ(Index::open(index_path_)->held({}).value(), *held);
+        EXPECT_EQ(Index::open(index_path_)->coverage({}).value(), *coverage);
+        EXPECT_FALSE(std::filesystem::exists(scratch_ / "index.db.new"));
+    }
+}
+
+TEST_F(SequencedTest, TheDaysAddUpToWhatTheAttestationsSay) {
+    fill();
+    soci::session sql(soci::sqlite3, "db=\"" + index_path_ + "\"");
+    long long windows = 0, held = 0, of_days = 0, covered = 0, attested = 0, attestations = 0;
+    sql << "SELECT COUNT(*), SUM(held_ns) FROM usage", soci::into(windows), soci::into(held);
+    sql << "SELECT SUM(held_ns) FROM held_by_day", soci::into(of_days);
+    EXPECT_EQ(windows, 300);
+    EXPECT_EQ(of_days, held);
+    sql << "SELECT SUM(covered_ns), SUM(attested_ns), SUM(attestations) FROM coverage_by_day",
+        soci::into(covered), soci::into(attested), soci::into(attestations);
+    EXPECT_EQ(attestations, 300);
+    EXPECT_EQ(attested, 2 * 150 * static_cast<long long>(TestHost::kWindow));
+    EXPECT_EQ(covered, attested);
+
+    auto index = Index::open(index_path_);
+    ASSERT_TRUE(index);
+    uint64_t day = a_.next().window().begin_wall_ns() / 86'400'000'000'000;
+    std::string today = day_text(day);
+    std::string all = index->held({}).value();
+    EXPECT_NE(all.find(",acme,,a.example,node:/dev/test0,stand-in,"), std::string::npos) << all;
+    EXPECT_EQ(index->held({0, INT64_MAX, "acme"}).value(), all);
+    EXPECT_EQ(index->held({0, INT64_MAX, "nobody"}).value(), all.substr(0, all.find('\n') + 1));
+    EXPECT_EQ(index->held({day + 2, INT64_MAX, ""}).value(), all.substr(0, all.find('\n') + 1));
+    EXPECT_EQ(index->held({0, day + 1, ""}).value(), all);
+}
+
+TEST(Days, AreReadStrictly) {
+    EXPECT_EQ(parse_day("1970-01-01").value(), 0U);
+    EXPECT_EQ(parse_day("2026-11-25").value(), 20782U);
+    EXPECT_EQ(day_text(20782), "2026-11-25");
+    for (const char *text : {"", "2026-11-31", "2026-13-01", "26-11-25", "2026-11-25 ",
+                             "+026-11-25", "1969-12-31", "2026/11/25", "2026-1-025"})
+        EXPECT_FALSE(parse_day(text)) << text;
+}
+
 TEST_F(SequencedTest, AnIndexLeftBehindCatchesUp) {
     {
         Sequencer sequencer = open();
@@ -207,7 +268,7 @@ TEST_F(SequencedTest, AnIndexThatFailsNeitherStopsTheLogNorStaysBehind) {
     }
     submit(sequencer, "a.example", 1, a_.attest(), key).wait();
     std::promise<Sequencer::Receipts> asked;
-    sequencer.receipts("a.example", 1, 10,
+    sequencer.receipts("a.example", 1, 1, 10,
                        [&](Sequencer::Receipts answer) { asked.set_value(std::move(answer)); });
     auto receipts = asked.get_future().get();
     ASSERT_TRUE(std::holds_alternative<std::vector<pb::Receipt>>(receipts));

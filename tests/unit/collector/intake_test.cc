@@ -68,6 +68,53 @@ TEST_F(IntakeTest, ResumesWithTheReceiptsThatAreStillWanted) {
     again.expect_receipt(next, 701, log_keys_);
 }
 
+// Everything a host that holds on to its checkpoint asks for: within a stream, and from one to the
+// next while others' attestations came between.
+TEST_F(IntakeTest, ProvesThatTheLogHasOnlyGrown) {
+    TestHost other = keys_.host("host2.example");
+    TestStream others(collector_.port(), keys_, "host2.example");
+    ASSERT_TRUE(others.hello());
+    auto stream = std::make_unique<TestStream>(collector_.port(), keys_);
+    ASSERT_TRUE(stream->hello());
+    Checkpoint known;
+    int proofs = 0;
+    for (uint64_t sequence = 1; sequence <= 40; ++sequence) {
+        for (uint64_t i = 0; i < sequence % 3; ++i) {
+            ASSERT_TRUE(others.send(other.attest()));
+            ASSERT_TRUE(others.read());
+        }
+        Bytes attestation = host_.attest();
+        ASSERT_TRUE(stream->send(attestation));
+        auto reply = stream->read();
+        ASSERT_TRUE(reply && reply->has_receipt());
+        auto next = check_receipt(reply->receipt(), leaf_hash(attestation), log_keys_);
+        ASSERT_TRUE(next) << next.error().message;
+        auto extends = check_extends(reply->receipt(), known, *next);
+        ASSERT_TRUE(extends) << sequence << ": " << extends.error().message;
+        proofs += reply->receipt().consistency_size() > 0 ? 1 : 0;
+        known = *next;
+        if (sequence % 10 == 0) {
+            ASSERT_TRUE(others.send(other.attest()));
+            ASSERT_TRUE(others.read());
+            stream = std::make_unique<TestStream>(collector_.port(), keys_);
+            ASSERT_TRUE(stream->hello(sequence, known.size)); // and the last receipt again
+            reply = stream->read();
+            ASSERT_TRUE(reply && reply->has_receipt());
+            next = check_receipt(reply->receipt(), leaf_hash(attestation), log_keys_);
+            ASSERT_TRUE(next && next->size > known.size);
+            ASSERT_TRUE(check_extends(reply->receipt(), known, *next));
+            known = *next;
+        }
+    }
+    EXPECT_EQ(proofs, 39);
+    // A host that knows more than the log holds gets no proof, and can tell.
+    TestStream ahead(collector_.port(), keys_);
+    ASSERT_TRUE(ahead.hello(40, known.size + 1));
+    auto reply = ahead.read();
+    ASSERT_TRUE(reply && reply->has_receipt());
+    EXPECT_EQ(reply->receipt().consistency_size(), 0);
+}
+
 TEST_F(IntakeTest, RefusesAStatementThatNamesAnotherHost) {
     ASSERT_TRUE(stream_.hello());
     TestHost other = keys_.host("host2.example");
@@ -152,6 +199,23 @@ TEST_F(IntakeTest, EndsTheStreamOnAMessageAboveTheTransportLimit) {
 
 TEST_F(IntakeTest, RefusesAnAttestationBeforeHello) {
     ASSERT_TRUE(stream_.send(host_.attest()));
+    stream_.expect_refusal(pb::Refusal::CODE_PROTOCOL);
+}
+
+TEST_F(IntakeTest, RefusesAnEmptyAttestation) {
+    ASSERT_TRUE(stream_.hello());
+    ASSERT_TRUE(stream_.send(Bytes()));
+    stream_.expect_refusal(pb::Refusal::CODE_MALFORMED);
+}
+
+TEST_F(IntakeTest, AnswersWhatCameBeforeAMessageThatIsWrong) {
+    ASSERT_TRUE(stream_.hello());
+    std::vector<Bytes> sent;
+    for (int i = 0; i < 10; ++i)
+        ASSERT_TRUE(stream_.send(sent.emplace_back(host_.attest())));
+    ASSERT_TRUE(stream_.send(pb::AttestRequest()));
+    for (uint64_t i = 0; i < 10; ++i)
+        stream_.expect_receipt(sent[i], i + 1, log_keys_);
     stream_.expect_refusal(pb::Refusal::CODE_PROTOCOL);
 }
 
@@ -241,7 +305,7 @@ TEST_F(IntakeTest, GivesTheHostToItsNewestStream) {
     ASSERT_TRUE(resume);
     EXPECT_EQ(resume->last_sequence(), 1U);
     Bytes second = host_.attest();
-    ASSERT_TRUE(stream_.send(second));
+    stream_.send(second); // into the void, or not at all
     EXPECT_FALSE(stream_.read());
     EXPECT_EQ(stream_.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
     ASSERT_TRUE(newer.send(second));

@@ -1,94 +1,17 @@
 // The real program: its exit statuses, its lines, and that SIGKILL loses nothing it acknowledged.
 #include "base/durable.h"
+#include "tests/unit/collector/program.h"
 #include "tests/unit/collector/support.h"
 
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <thread>
 
 namespace tally {
 namespace {
-
-using namespace std::chrono_literals;
-
-// A program that was built beside this test's directory.
-std::string built(const std::string &name) {
-    auto self = std::filesystem::read_symlink("/proc/self/exe");
-    return (self.parent_path().parent_path() / name).string();
-}
-
-// A child process whose standard error goes to a file.
-class Program {
-public:
-    Program(const std::vector<std::string> &arguments, std::string output,
-            rlim_t largest_file = RLIM_INFINITY)
-        : output_(std::move(output)) {
-        std::vector<std::string> command = {built("tally-collector")};
-        command.insert(command.end(), arguments.begin(), arguments.end());
-        std::vector<char *> argv;
-        for (std::string &word : command)
-            argv.push_back(word.data());
-        argv.push_back(nullptr);
-        Fd log(open(output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        pid_ = fork();
-        if (pid_ != 0)
-            return;
-        int fd = log.get();
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
-        if (largest_file != RLIM_INFINITY) {
-            std::signal(SIGXFSZ, SIG_IGN); // a write past the limit fails with EFBIG
-            rlimit limit{largest_file, largest_file};
-            setrlimit(RLIMIT_FSIZE, &limit);
-        }
-        execv(argv[0], argv.data());
-        _exit(127);
-    }
-    ~Program() {
-        if (pid_ > 0) {
-            kill(SIGKILL);
-            wait();
-        }
-    }
-    Program(const Program &) = delete;
-    Program &operator=(const Program &) = delete;
-
-    void kill(int signal) const { ::kill(pid_, signal); }
-    // The exit status, or minus the signal that ended it; -1000 if it runs longer than 30 s.
-    int wait() {
-        for (int i = 0; i < 3000; ++i) {
-            int status = 0;
-            if (waitpid(pid_, &status, WNOHANG) == pid_) {
-                pid_ = -1;
-                return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-            }
-            std::this_thread::sleep_for(10ms);
-        }
-        return -1000;
-    }
-    std::string output() const { return read_text(output_).value(); }
-    // The port from "listening on ADDRESS:PORT, ..."; 0 if the line does not come.
-    int port() const {
-        for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(10ms)) {
-            std::string text = output();
-            size_t line = text.find("listening on 127.0.0.1:");
-            if (line != std::string::npos && text.find('\n', line) != std::string::npos)
-                return std::atoi(text.c_str() + line + 23);
-        }
-        return 0;
-    }
-
-private:
-    std::string output_;
-    pid_t pid_;
-};
 
 class ProgramTest : public testing::Test {
 protected:
@@ -289,7 +212,7 @@ TEST_F(ProgramTest, AFullDiskStopsItAndLosesNothingReceipted) {
     TestHost host = keys_.host(kHost);
     std::vector<Bytes> made, receipted;
     {
-        Program program({"--config", config_}, scratch_ / "output", 300'000);
+        Program program({"--config", config_}, scratch_ / "output", {300'000, {}});
         int port = program.port();
         ASSERT_NE(port, 0) << program.output();
         receipted = load(port, keys_, host, made, 2000, [] {});

@@ -123,9 +123,10 @@ TestStream::~TestStream() {
     context_.TryCancel();
 }
 
-std::optional<pb::Resume> TestStream::hello(uint64_t first_unreceipted) {
+std::optional<pb::Resume> TestStream::hello(uint64_t first_unreceipted, uint64_t known) {
     pb::AttestRequest request;
     request.mutable_hello()->set_first_unreceipted(first_unreceipted);
+    request.mutable_hello()->set_checkpoint_size(known);
     if (!stream_->Write(request))
         return std::nullopt;
     auto reply = read();

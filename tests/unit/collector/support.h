@@ -74,11 +74,12 @@ public:
     ~TestStream();
 
     // Sends Hello; what the collector answered.
-    std::optional<pb::Resume> hello(uint64_t first_unreceipted = 1);
+    std::optional<pb::Resume> hello(uint64_t first_unreceipted = 1, uint64_t known = 0);
     bool send(const Bytes &attestation);
     bool send(const pb::AttestRequest &request) { return stream_->Write(request); }
     std::optional<pb::AttestReply> read(); // nothing: the collector ended the stream
     void half_close() { stream_->WritesDone(); }
+    void cancel() { context_.TryCancel(); }
     // Expects a receipt for `attestation` that verifies.
     void expect_receipt(const Bytes &attestation, uint64_t sequence,
                         const std::vector<NoteKey> &keys);

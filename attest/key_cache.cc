@@ -1,0 +1,38 @@
+#include "attest/key_cache.h"
+
+#include "attest/dsse.h"
+
+namespace tally {
+
+Result<KeyCache::Known> KeyCache::get(ByteView spki) {
+    Bytes name = to_bytes(spki);
+    {
+        std::lock_guard lock(mutex_);
+        if (auto found = kept_.find(name); found != kept_.end()) {
+            order_.splice(order_.begin(), order_, found->second);
+            return found->second->known;
+        }
+    }
+    // Without the lock: two threads may parse one key, and the second finds it kept.
+    auto key = VerifyingKey::from_spki(spki);
+    if (!key)
+        return key.error();
+    Known known{*key, key_id(*key)};
+    std::lock_guard lock(mutex_);
+    if (kept_.contains(name))
+        return known;
+    order_.push_front({name, known});
+    kept_.emplace(std::move(name), order_.begin());
+    if (order_.size() > most_) {
+        kept_.erase(order_.back().spki);
+        order_.pop_back();
+    }
+    return known;
+}
+
+size_t KeyCache::size() const {
+    std::lock_guard lock(mutex_);
+    return order_.size();
+}
+
+} // namespace tally
