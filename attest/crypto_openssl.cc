@@ -39,15 +39,25 @@ Bytes spki_of(EVP_PKEY *key) {
     return spki;
 }
 
+// Fetched once: EVP_sha256() is looked up anew in OpenSSL's providers at every use.
+const EVP_MD *sha256_method() {
+    static const EVP_MD *const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return method;
+}
+
 const EVP_MD *digest_for(KeyType type) {
-    return type == KeyType::kEcdsaP256 ? EVP_sha256() : nullptr;
+    return type == KeyType::kEcdsaP256 ? sha256_method() : nullptr;
 }
 
 } // namespace
 
+// One context a thread: to make and free one costs as much as to hash a tree's node.
 Digest sha256(ByteView bytes) {
+    static thread_local const Context context(EVP_MD_CTX_new());
     Digest digest;
-    EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+    EVP_DigestInit_ex2(context.get(), sha256_method(), nullptr);
+    EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
+    EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
     return digest;
 }
 
@@ -56,7 +66,7 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-    EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr);
+    EVP_DigestInit_ex2(state_->context.get(), sha256_method(), nullptr);
 }
 Sha256::~Sha256() = default;
 

@@ -1,5 +1,6 @@
 #include "attest/merkle.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -79,8 +80,10 @@ Digest leaf_hash(ByteView entry) {
 }
 
 Digest node_hash(const Digest &left, const Digest &right) {
-    const uint8_t prefix = 0x01;
-    return Sha256().update({&prefix, 1}).update(left).update(right).finish();
+    std::array<uint8_t, 1 + 2 * sizeof(Digest)> node{0x01};
+    std::copy(left.begin(), left.end(), node.begin() + 1);
+    std::copy(right.begin(), right.end(), node.begin() + 1 + sizeof(Digest));
+    return sha256(node);
 }
 
 Digest empty_root() {

@@ -28,7 +28,6 @@ constexpr const char *kSchema[] = {
     " cgroup_path TEXT NOT NULL, held_ns BIGINT NOT NULL)",
     "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
     "CREATE INDEX IF NOT EXISTS usage_by_entry ON usage (log_index)",
-    "CREATE INDEX IF NOT EXISTS usage_by_tenant ON usage (tenant, log_index)",
 };
 
 // For values that this program wrote; anything else is damage.

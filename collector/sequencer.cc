@@ -143,24 +143,25 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
         submission.placed = TurnedAway{"a newer stream of this host took over"};
         return;
     }
-    HostState next;
-    if (auto staged = changed.find(submission.host); staged != changed.end())
-        next = staged->second;
-    else if (auto known = hosts_.find(submission.host); known != hosts_.end())
-        next = known->second;
-    next.head.host = submission.host;
-    auto breach = check_follows(next.head, opened.statement);
+    // In place: copied once a batch and host, not for each of its attestations.
+    auto [staged, fresh] = changed.try_emplace(submission.host);
+    HostState &state = staged->second;
+    if (auto known = hosts_.find(submission.host); fresh && known != hosts_.end())
+        state = known->second;
+    state.head.host = submission.host;
+    auto breach = check_follows(state.head, opened.statement);
     // The key was known to open_attestation only if it was in the log by then.
-    if (!breach && !next.head.signing_key.empty() && next.head.signing_key != opened.signing_key)
+    if (!breach && !state.head.signing_key.empty() && state.head.signing_key != opened.signing_key)
         breach = Breach{pb::Refusal::CODE_BAD_CERTIFICATE,
                         "signed with another key than the host's chain"};
     if (breach) {
+        if (fresh)
+            changed.erase(staged);
         submission.placed = *breach;
         streams_[submission.host].stream = 0; // a refusal ends the stream
         return;
     }
-    follow(next, opened.statement, opened.digest, opened.signing_key);
-    changed[submission.host] = std::move(next);
+    follow(state, opened.statement, opened.digest, opened.signing_key);
     submission.placed = log_index;
 }
 

@@ -292,7 +292,11 @@ void Stream::advance_io() {
         grpc::SerializationTraits<pb::AttestReply>::Serialize(outbox_.front(), &reply_, &own);
         outbox_.pop_front();
         writing_ = true;
-        StartWrite(&reply_);
+        // With more to come gRPC may wait, and send several in one piece.
+        grpc::WriteOptions options;
+        if (!outbox_.empty())
+            options.set_buffer_hint();
+        StartWrite(&reply_, options);
     }
     if (phase_ == Phase::kEnding) {
         if (!writing_ && !handling_ && (answered || broken_)) {

@@ -186,6 +186,7 @@ TEST(Kill, AtAnyMomentLosesAndDoublesNothingThatWasAcknowledged) {
     std::printf("%d kills, %llu receipts, log of %llu\n", kills(),
                 static_cast<unsigned long long>(receipted.load()),
                 static_cast<unsigned long long>(log->size()));
+    std::fflush(stdout);
 }
 
 } // namespace
