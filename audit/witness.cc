@@ -62,7 +62,7 @@ Status check_proof(const Request &request, const Checkpoint &last, const Checkpo
 
 } // namespace
 
-Result<Witness> Witness::open(std::string directory, NoteSigner signer,
+Result<Witness> Witness::open(const std::string &directory, NoteSigner signer,
                               const std::vector<std::vector<NoteKey>> &logs) {
     auto key = witness_key(signer.name, signer.key.verifying_key());
     if (!key)

@@ -30,7 +30,7 @@ public:
 
     // `logs`: the keys of each log, all of which must have signed a checkpoint. The directory is
     // made if it is not there, and locked.
-    static Result<Witness> open(std::string directory, NoteSigner signer,
+    static Result<Witness> open(const std::string &directory, NoteSigner signer,
                                 const std::vector<std::vector<NoteKey>> &logs);
 
     struct Answer {

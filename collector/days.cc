@@ -145,15 +145,22 @@ std::string coverage_csv(soci::session &sql, const DayFilter &filter) {
 }
 
 Result<uint64_t> parse_day(const std::string &text) {
-    int year = 0, read = 0;
-    unsigned month = 0, day = 0;
-    bool shaped = text.size() == 10 &&
-                  std::sscanf(text.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &read) == 3 &&
-                  read == 10;
-    std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
-                                     std::chrono::day(day)};
+    // Four, two and two digits: parse_decimal would refuse the leading zeros.
+    auto part = [&](size_t at, size_t digits) {
+        unsigned value = 0;
+        for (char c : text.substr(at, digits))
+            value = value * 10 + static_cast<unsigned>(c - '0');
+        return value;
+    };
+    bool shaped = text.size() == 10;
+    for (size_t i = 0; shaped && i < text.size(); ++i)
+        shaped = i == 4 || i == 7 ? text[i] == '-' : text[i] >= '0' && text[i] <= '9';
+    if (!shaped)
+        return Error{"\"" + text + "\" is not a day such as 2026-11-25"};
+    std::chrono::year_month_day date{std::chrono::year(static_cast<int>(part(0, 4))),
+                                     std::chrono::month(part(5, 2)), std::chrono::day(part(8, 2))};
     auto days = std::chrono::sys_days(date).time_since_epoch().count();
-    if (!shaped || !date.ok() || days < 0)
+    if (!date.ok() || days < 0)
         return Error{"\"" + text + "\" is not a day such as 2026-11-25"};
     return static_cast<uint64_t>(days);
 }
