@@ -2,7 +2,7 @@
 _tally() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "keys verify report findings hosts timeline concurrent show trace prove --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "keys verify report findings hosts timeline concurrent show trace prove witness --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -16,6 +16,7 @@ _tally() {
     show) options="--fleet-root --help --log-keys --progress --threads " ;;
     trace) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
     prove) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    witness) options="--help --key --listen --log-keys --name --state " ;;
     esac
     case $word in
     -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
