@@ -56,9 +56,9 @@ ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildc
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
-COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 # Judged centrally too: what an auditor should look at.
 FINDINGS := $(call objects,$(wildcard findings/*.cc))
+COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 AUDIT := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
 
 PROGRAMS := $(B)/tallyd $(B)/tally-collector $(B)/tally

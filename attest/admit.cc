@@ -61,7 +61,7 @@ Breach bad_certificate(std::string reason) {
 
 // Whose signature an attestation must carry: the certificate's key, or the one known already.
 std::variant<KeyCache::Known, Breach> signer_of(const pb::Statement &statement, ByteView known_key,
-                                                 const FleetRoot &root) {
+                                                const FleetRoot &root) {
     if (!statement.certificate().empty()) {
         auto certified = certified_key(statement, root);
         const auto *known = std::get_if<KeyCache::Known>(&certified);

@@ -22,7 +22,7 @@ Result<Account> take_account(const Source &source, const Trust &trust, UsageSums
     if (!verified)
         return verified.error();
     account.log = *std::move(verified);
-    account.findings = examiner.finish();
+    account.findings = examiner.findings();
     account.coverage = examiner.coverage();
     return account;
 }
@@ -51,7 +51,7 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
     if (!verified)
         return verified.error();
     account.log = *std::move(verified);
-    account.findings = examiner.finish();
+    account.findings = examiner.findings();
     account.coverage = examiner.coverage();
     if (known != nullptr)
         account.log.notes.push_back("the first " + count_of(known->size(), "attestation") +

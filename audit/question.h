@@ -10,9 +10,6 @@
 
 namespace tally {
 
-// "2026-11-23", "2026-11-23T18:50:46Z", with or without a fraction: nanoseconds since 1970, UTC.
-Result<uint64_t> parse_time(const std::string &text);
-
 struct Question {
     uint64_t from_ns = 0; // of the wall clock
     uint64_t to_ns = UINT64_MAX;

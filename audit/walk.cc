@@ -176,7 +176,8 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
     HostKeys keys;
     uint64_t begin = 0;
     if (options.before != nullptr && options.before->size() > 0) {
-        TALLY_TRY(resume(source, trust.fleet_root, verified->checkpoint, options, tree, chains, keys));
+        TALLY_TRY(
+            resume(source, trust.fleet_root, verified->checkpoint, options, tree, chains, keys));
         begin = options.before->size();
     }
     Batches batches(source, trust.fleet_root, begin, size, std::move(keys), options.threads);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 
 namespace tally {
 
@@ -22,6 +23,23 @@ uint64_t rounded(uint64_t ns, uint64_t unit) {
     return ns / unit + (ns % unit >= unit / 2 ? 1 : 0);
 }
 
+// "" or ".5" to ".123456789", in nanoseconds.
+std::optional<uint64_t> fraction(std::string_view text) {
+    if (text.empty())
+        return 0;
+    if (text.front() != '.' || text.size() < 2 || text.size() > 10)
+        return std::nullopt;
+    uint64_t ns = 0;
+    uint64_t unit = kSecond;
+    for (char digit : text.substr(1)) {
+        if (digit < '0' || digit > '9')
+            return std::nullopt;
+        unit /= 10;
+        ns += static_cast<uint64_t>(digit - '0') * unit;
+    }
+    return ns;
+}
+
 } // namespace
 
 std::string utc_time(uint64_t wall_ns) {
@@ -31,6 +49,38 @@ std::string utc_time(uint64_t wall_ns) {
     gmtime_r(&seconds, &parts);
     std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
     return text + format(".%03lluZ", wall_ns % kSecond / kMillisecond);
+}
+
+Result<uint64_t> parse_time(const std::string &text) {
+    Error wrong{"\"" + printable(text) +
+                "\" is not a time: write 2026-11-23 or 2026-11-23T18:50:46Z (UTC)"};
+    tm parts = {};
+    const char *rest = strptime(text.c_str(), "%Y-%m-%d", &parts);
+    if (rest == nullptr)
+        return wrong;
+    uint64_t ns = 0;
+    if (*rest != '\0') {
+        rest = strptime(rest, "T%H:%M:%S", &parts);
+        if (rest == nullptr)
+            return wrong;
+        std::string_view end = rest;
+        if (!end.ends_with('Z'))
+            return wrong;
+        end.remove_suffix(1);
+        auto part = fraction(end);
+        if (!part)
+            return wrong;
+        ns = *part;
+    }
+    time_t seconds = timegm(&parts);
+    if (seconds < 0)
+        return wrong;
+    // Digits as they are written, and no 31st of November, which timegm takes for the 1st of
+    // December.
+    auto digits = static_cast<size_t>(rest - text.c_str());
+    if (utc_time(static_cast<uint64_t>(seconds) * kSecond).compare(0, digits, text, 0, digits) != 0)
+        return wrong;
+    return static_cast<uint64_t>(seconds) * kSecond + ns;
 }
 
 std::string duration(uint64_t ns) {

@@ -1,14 +1,17 @@
-// How times, durations and names are written for people, spreadsheets and programs.
+// How times, durations and names are written for people, spreadsheets and programs, and times read.
 #pragma once
 
 #include "base/bytes.h"
+#include "base/result.h"
 
 #include <string>
 #include <vector>
 
 namespace tally {
 
-std::string utc_time(uint64_t wall_ns);            // "2026-11-23T17:03:56.120Z"
+std::string utc_time(uint64_t wall_ns); // "2026-11-23T17:03:56.120Z"
+// "2026-11-23", "2026-11-23T18:50:46Z", with or without a fraction: nanoseconds since 1970, UTC.
+Result<uint64_t> parse_time(const std::string &text);
 std::string duration(uint64_t ns);                 // "12.034 s", "4 min 10 s", "3 h 04 min 10 s"
 std::string decimal_seconds(uint64_t ns);          // "12.034", rounded
 std::string decimal_hours(uint64_t ns);            // "0.0033", rounded

@@ -3,10 +3,11 @@
 // sums, so that a question costs as many rows as it has answers, however many attestations are
 // behind them.
 //
-//   held_by_day      day, tenant, parent, host, device, model: held time and windows
+//   held_by_day      day, tenant, parent, host, device, model: held time, attestations
 //   coverage_by_day  day, host: time covered and attested, attestations
 //
-// A window counts to the UTC day in which it ends; what crosses midnight is not split.
+// A window counts to the UTC day in which it begins, as in `tally report --by day`; what crosses
+// midnight is not split.
 #pragma once
 
 #include "base/result.h"
@@ -25,7 +26,7 @@ namespace tally {
 inline constexpr const char *kDaysSchema[] = {
     "CREATE TABLE IF NOT EXISTS held_by_day (day BIGINT NOT NULL, tenant TEXT NOT NULL,"
     " parent TEXT NOT NULL, host TEXT NOT NULL, device TEXT NOT NULL, model TEXT NOT NULL,"
-    " held_ns BIGINT NOT NULL, windows BIGINT NOT NULL,"
+    " held_ns BIGINT NOT NULL, attestations BIGINT NOT NULL,"
     " PRIMARY KEY (day, tenant, parent, host, device, model))",
     "CREATE TABLE IF NOT EXISTS coverage_by_day (day BIGINT NOT NULL, host TEXT NOT NULL,"
     " covered_ns BIGINT NOT NULL, attested_ns BIGINT NOT NULL, attestations BIGINT NOT NULL,"
@@ -39,9 +40,9 @@ inline constexpr const char *kDaysSchema[] = {
 void add_to_days(soci::session &sql, std::span<const IndexRow> rows);
 
 struct DayFilter {
-    uint64_t from = 0;          // days since 1970-01-01, included
-    uint64_t until = INT64_MAX; // included
-    std::string tenant;         // empty: all
+    uint64_t from = 0;       // days since 1970-01-01
+    uint64_t to = INT64_MAX; // the first day that is not asked for
+    std::string tenant;      // empty: all
 };
 // CSV with a header line, in a fixed order. Throw what SOCI throws.
 std::string held_csv(soci::session &sql, const DayFilter &filter);

@@ -1,6 +1,6 @@
 #include "collector/hosts.h"
 
-#include <algorithm>
+#include "findings/coverage.h"
 
 namespace tally {
 
@@ -26,9 +26,8 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
     row.begin_boottime_ns = statement.window().begin_boottime_ns();
     row.end_boottime_ns = statement.window().end_boottime_ns();
     if (statement.part() == 0) {
-        row.attested_ns = row.end_boottime_ns - row.begin_boottime_ns;
-        uint64_t since = std::max(row.begin_boottime_ns, statement.recording().since_boottime_ns());
-        row.covered_ns = row.end_boottime_ns - std::min(row.end_boottime_ns, since);
+        row.attested_ns = length_of(statement.window());
+        row.covered_ns = row.attested_ns - paused_ns(statement);
     }
     for (const pb::Usage &usage : statement.usage()) {
         // In range, and the device known: check_statement and check_follows have seen to it.

@@ -146,7 +146,7 @@ int make_index(const Config &config, Keys keys, const Log &lines) {
 }
 
 struct Question {
-    std::string from, until, tenant;
+    std::string from, to, tenant;
     bool coverage = false;
 };
 
@@ -155,7 +155,7 @@ int report(const Config &config, const Question &question, const Log &lines) {
     DayFilter filter;
     filter.tenant = question.tenant;
     for (auto [text, day] :
-         {std::pair{&question.from, &filter.from}, std::pair{&question.until, &filter.until}}) {
+         {std::pair{&question.from, &filter.from}, std::pair{&question.to, &filter.to}}) {
         if (text->empty())
             continue;
         auto parsed = parse_day(*text);
@@ -189,7 +189,7 @@ int main(int argc, char **argv) {
     reporting.footer("Example: tally-collector --config collector.toml report --from 2026-11-01");
     Question question;
     reporting.add_option("--from", question.from, "first day, 2026-11-01");
-    reporting.add_option("--to", question.until, "last day");
+    reporting.add_option("--to", question.to, "the day after the last");
     reporting.add_option("--tenant", question.tenant, "of this tenant alone");
     reporting.add_flag("--coverage", question.coverage, "how much of each host's time is covered");
     app.set_version_flag("--version", "tally-collector " TALLYSTICK_VERSION);

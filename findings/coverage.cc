@@ -6,6 +6,12 @@
 
 namespace tally {
 
+uint64_t paused_ns(const pb::Statement &statement) {
+    uint64_t begin = statement.window().begin_boottime_ns();
+    uint64_t since = statement.recording().since_boottime_ns();
+    return since > begin ? std::min(since - begin, length_of(statement.window())) : 0;
+}
+
 std::vector<Gap> Coverage::add(const Entry &entry) {
     const pb::Statement &statement = entry.statement();
     const pb::Window &window = statement.window();
@@ -37,9 +43,7 @@ std::vector<Gap> Coverage::add(const Entry &entry) {
     host.end_wall_ns = window.end_wall_ns();
 
     uint64_t length = length_of(window);
-    uint64_t since = statement.recording().since_boottime_ns();
-    uint64_t paused = since > window.begin_boottime_ns() ? since - window.begin_boottime_ns() : 0;
-    paused = std::min(paused, length);
+    uint64_t paused = paused_ns(statement);
     if (paused > 0)
         gaps.push_back({window.begin_wall_ns(), paused, Gap::Cause::kPaused});
     add_to(host.covered_ns, length - std::max(paused, std::min(entry.place.told_twice_ns, length)));

@@ -25,6 +25,9 @@ struct HostCoverage {
     uint64_t begin_boottime_ns = 0; // of the last window
 };
 
+// Of a window, how long nothing was recorded at its beginning.
+uint64_t paused_ns(const pb::Statement &statement);
+
 struct Gap {
     enum class Cause {
         kBetweenBoots, // nobody but the wall clock knows how long

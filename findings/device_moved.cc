@@ -71,7 +71,7 @@ public:
             hold(devices_[uuid][statement.host()], statement.window(), ns);
     }
 
-    void end(const Coverage &, Found &found) override {
+    void end(const Coverage &, Found &found) const override {
         for (const auto &[uuid, hosts] : devices_) {
             if (hosts.size() > 1)
                 compare(uuid, hosts, found);

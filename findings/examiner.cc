@@ -48,11 +48,12 @@ void Examiner::remember(const Entry &entry) {
         rule->see(entry, {}, said_before);
 }
 
-std::vector<Finding> Examiner::finish() {
-    found_.ending();
+std::vector<Finding> Examiner::findings() const {
+    Found found = found_;
+    found.ending();
     for (const auto &rule : rules_)
-        rule->end(coverage_, found_);
-    return found_.all();
+        rule->end(coverage_, found);
+    return found.all();
 }
 
 } // namespace tally

@@ -1,5 +1,5 @@
 // All rules over a log: statements in, findings out. The auditor runs it over the whole log,
-// offline; a collector may on arrival.
+// offline; the collector as the log grows.
 #pragma once
 
 #include "findings/rule.h"
@@ -12,8 +12,8 @@ public:
 
     // Hosts' attestations in the log's order, placed by Chains.
     void add(const Entry &entry);
-    // In the log's order, with what only shows at the end. Once, when everything was added.
-    std::vector<Finding> finish();
+    // In the log's order; what only shows at the end, as if the log ended here.
+    std::vector<Finding> findings() const;
 
     // What an earlier run over the log's beginning knew, before anything is added: a host's
     // coverage; what it found; and the last statements of each host, for the rules to go on from.

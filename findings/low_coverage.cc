@@ -15,7 +15,7 @@ class CoverageRule : public Rule {
 public:
     explicit CoverageRule(const Limits &limits) : limits_(limits) {}
 
-    void end(const Coverage &coverage, Found &found) override {
+    void end(const Coverage &coverage, Found &found) const override {
         for (const auto &[name, host] : coverage.hosts()) {
             auto total = static_cast<unsigned __int128>(host.covered_ns) + host.uncovered_ns;
             if (total < limits_.judged_from_ns ||

@@ -27,8 +27,8 @@ public:
     virtual void see(const Entry &, std::span<const Gap>, Found &) {}
     // One that is not, or comes late: it counts for no other rule.
     virtual void see_aside(const Entry &, Found &) {}
-    // Everything was seen.
-    virtual void end(const Coverage &, Found &) {}
+    // What shows if nothing more is seen; more may be.
+    virtual void end(const Coverage &, Found &) const {}
 };
 
 using Rules = std::vector<std::unique_ptr<Rule>>;

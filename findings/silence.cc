@@ -18,13 +18,14 @@ public:
     explicit SilenceRule(uint64_t longest) : longest_(longest) {}
 
     void see(const Entry &entry, std::span<const Gap>, Found &) override {
-        bool &stopped = stopped_[entry.statement().host()];
-        stopped = false;
-        for (const pb::Event &event : entry.statement().events())
-            stopped |= event.kind() == pb::Event::KIND_AGENT_STOP;
+        stopped_.erase(entry.statement().host());
+        for (const pb::Event &event : entry.statement().events()) {
+            if (event.kind() == pb::Event::KIND_AGENT_STOP)
+                stopped_.insert(entry.statement().host());
+        }
     }
 
-    void end(const Coverage &coverage, Found &found) override {
+    void end(const Coverage &coverage, Found &found) const override {
         std::vector<uint64_t> ends;
         for (const auto &[name, host] : coverage.hosts())
             ends.push_back(host.end_wall_ns);
@@ -35,16 +36,17 @@ public:
         for (const auto &[name, host] : coverage.hosts()) {
             if (host.end_wall_ns >= newest || newest - host.end_wall_ns <= longest_)
                 continue;
-            found.add(Finding{host.last_index, name, host.last_sequence, "silence",
-                              "nothing for " + duration(newest - host.end_wall_ns) + " from " +
-                                  utc_time(host.end_wall_ns) + " on" +
-                                  (stopped_[name] ? "; its agent had said that it stops" : "")});
+            found.add(
+                Finding{host.last_index, name, host.last_sequence, "silence",
+                        "nothing for " + duration(newest - host.end_wall_ns) + " from " +
+                            utc_time(host.end_wall_ns) + " on" +
+                            (stopped_.contains(name) ? "; its agent had said that it stops" : "")});
         }
     }
 
 private:
     uint64_t longest_;
-    std::map<std::string, bool> stopped_;
+    std::set<std::string> stopped_; // hosts whose last statement says so
 };
 
 } // namespace

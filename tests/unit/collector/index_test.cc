@@ -33,7 +33,7 @@ std::vector<std::string> dump(const std::string &path) {
           " model || '|' || cgroup_path || '|' || held_ns FROM usage"
           " ORDER BY log_index, device, cgroup_path",
           "SELECT day || '|' || tenant || '|' || parent || '|' || host || '|' || device || '|' ||"
-          " model || '|' || held_ns || '|' || windows FROM held_by_day ORDER BY 1",
+          " model || '|' || held_ns || '|' || attestations FROM held_by_day ORDER BY 1",
           "SELECT day || '|' || host || '|' || covered_ns || '|' || attested_ns || '|' ||"
           " attestations FROM coverage_by_day ORDER BY 1"}) {
         soci::rowset<std::string> rows = (sql.prepare << query);
