@@ -106,7 +106,7 @@ $(B)/obj/%.o: %.cc | $(GENERATED_HEADERS)
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MD -MP -c $< -o $@
 # UBSan's vptr check needs type information that libsoci keeps to itself.
-$(B)/obj/collector/index.o $(B)/obj/collector/days.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
+$(B)/obj/collector/index.o $(B)/obj/collector/days.o $(B)/obj/collector/found.o $(B)/obj/tests/unit/collector/index_test.o: CXXFLAGS += -fno-sanitize=vptr
 
 # ---- Tests ----
 

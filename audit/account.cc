@@ -97,15 +97,6 @@ std::string findings_table(const Account &account) {
            count_of(account.findings.size(), "finding") + "\n";
 }
 
-std::string findings_csv(const Account &account) {
-    std::string csv = "kind,host,sequence,log_index,text\n";
-    for (const Finding &finding : account.findings)
-        csv += finding.kind + "," + csv_field(finding.host) + "," +
-               std::to_string(finding.sequence) + "," + std::to_string(finding.index) + "," +
-               csv_field(finding.text) + "\n";
-    return csv;
-}
-
 std::string hosts_table(const Account &account) {
     constexpr auto kLeft = Table::Align::kLeft;
     constexpr auto kRight = Table::Align::kRight;

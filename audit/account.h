@@ -30,10 +30,8 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
 // `tally verify`: what was verified, each host's chain, findings and notes.
 std::string verification_text(const Account &account);
 
-// `tally findings`: the findings alone, as a table, CSV (kind,host,sequence,log_index,text) or
-// JSON.
+// `tally findings`: the findings alone.
 std::string findings_table(const Account &account);
-std::string findings_csv(const Account &account);
 
 // `tally hosts`: each host's chain and coverage.
 std::string hosts_table(const Account &account);

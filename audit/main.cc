@@ -216,7 +216,9 @@ int dispatch(const CLI::App &app, const Options &options) {
                : options.state.empty() ? account(options, verification_text)
                                        : verify_since(options);
     if (app.got_subcommand("findings"))
-        return account(options, options.csv ? findings_csv : findings_table);
+        return account(options, [&](const Account &taken, const Question &) -> Result<std::string> {
+            return options.csv ? findings_csv(taken.findings) : findings_table(taken);
+        });
     if (app.got_subcommand("hosts"))
         return account(options, options.csv ? hosts_csv : hosts_table);
     Holds holds({});

@@ -80,6 +80,8 @@ void add_to_days(soci::session &sql, std::span<const IndexRow> rows) {
     std::map<HeldKey, Held> held;
     std::map<CoveredKey, Covered> covered;
     for (const IndexRow &row : rows) {
+        if (row.fork)
+            continue;
         uint64_t day = row.begin_wall_ns / kDayNs;
         Covered &coverage = covered[{day, row.host}];
         coverage.covered_ns += row.covered_ns;

@@ -40,4 +40,13 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
     return row;
 }
 
+IndexRow fork_row(uint64_t log_index, const pb::Statement &statement, const Digest &digest) {
+    IndexRow row;
+    row.log_index = log_index;
+    row.host = statement.host();
+    row.sequence = statement.sequence();
+    row.fork = digest;
+    return row;
+}
+
 } // namespace tally

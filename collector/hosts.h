@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -50,9 +51,12 @@ struct IndexRow {
     uint64_t attested_ns = 0;
     uint64_t covered_ns = 0;
     std::vector<Use> usage;
+    // Its digest, of a second attestation with its sequence: it counts for nothing else.
+    std::optional<Digest> fork;
 };
 
 // `state` is the host's after this statement.
 IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const HostState &state);
+IndexRow fork_row(uint64_t log_index, const pb::Statement &statement, const Digest &digest);
 
 } // namespace tally

@@ -13,7 +13,7 @@ constexpr int kVersion = 2;
 
 constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS log_state (version INTEGER PRIMARY KEY, size BIGINT NOT NULL,"
-    " root TEXT NOT NULL)",
+    " root TEXT NOT NULL, judged BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS hosts (host TEXT PRIMARY KEY, sequence BIGINT NOT NULL,"
     " digest TEXT NOT NULL, boot_id TEXT NOT NULL, begin_boottime_ns BIGINT NOT NULL,"
     " end_boottime_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL, part BIGINT NOT NULL,"
@@ -26,6 +26,9 @@ constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS usage (log_index BIGINT NOT NULL, tenant TEXT NOT NULL,"
     " parent TEXT NOT NULL, device TEXT NOT NULL, model TEXT NOT NULL,"
     " cgroup_path TEXT NOT NULL, held_ns BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS forks (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
+    " sequence BIGINT NOT NULL, digest TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS forks_by_host ON forks (host, sequence)",
     "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
     "CREATE INDEX IF NOT EXISTS usage_by_entry ON usage (log_index)",
 };
@@ -68,6 +71,13 @@ void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
         log_index = to_sql(row.log_index);
         host = row.host;
         sequence = to_sql(row.sequence);
+        if (row.fork) {
+            std::string digest = to_hex(*row.fork);
+            sql << "INSERT INTO forks (log_index, host, sequence, digest)"
+                   " VALUES (:log_index, :host, :sequence, :digest)",
+                soci::use(log_index), soci::use(host), soci::use(sequence), soci::use(digest);
+            continue;
+        }
         begin_wall = to_sql(row.begin_wall_ns);
         end_wall = to_sql(row.end_wall_ns);
         begin_boot = to_sql(row.begin_boottime_ns);
@@ -123,6 +133,8 @@ Result<Index> Index::open(const std::string &path) {
             *sql << statement;
         for (const char *statement : kDaysSchema)
             *sql << statement;
+        for (const char *statement : kFoundSchema)
+            *sql << statement;
         Index index(std::move(sql), path);
         int version = kVersion;
         long long size = 0;
@@ -130,7 +142,8 @@ Result<Index> Index::open(const std::string &path) {
         *index.sql_ << "SELECT version, size, root FROM log_state", soci::into(version),
             soci::into(size), soci::into(root);
         if (!index.sql_->got_data())
-            *index.sql_ << "INSERT INTO log_state (version, size, root) VALUES (:v, 0, :root)",
+            *index.sql_
+                << "INSERT INTO log_state (version, size, root, judged) VALUES (:v, 0, :root, 0)",
                 soci::use(version), soci::use(root);
         if (version != kVersion)
             return Error{"index " + path +
@@ -221,6 +234,40 @@ Result<std::vector<Index::Position>> Index::positions(const std::string &host, u
         while (each.fetch())
             positions.push_back({static_cast<uint64_t>(found), static_cast<uint64_t>(log_index)});
         return positions;
+    });
+}
+
+Result<bool> Index::holds_fork(const std::string &host, uint64_t sequence, const Digest &digest) {
+    return guarded<bool>(path_, [&] {
+        long long number = to_sql(sequence), found = 0;
+        std::string hex = to_hex(digest);
+        *sql_ << "SELECT COUNT(*) FROM forks WHERE host = :host AND sequence = :sequence"
+                 " AND digest = :digest",
+            soci::use(host), soci::use(number), soci::use(hex), soci::into(found);
+        return found > 0;
+    });
+}
+
+Result<FindingRows> Index::findings() {
+    return guarded<FindingRows>(path_, [&] { return read_findings(*sql_); });
+}
+
+Status Index::set_findings(const FindingRows &before, const FindingRows &after, uint64_t judged) {
+    return guarded<Done>(path_, [&]() -> Status {
+        long long size = to_sql(judged);
+        soci::transaction transaction(*sql_);
+        *sql_ << "UPDATE log_state SET judged = :judged", soci::use(size);
+        write_findings(*sql_, before, after);
+        transaction.commit();
+        return ok();
+    });
+}
+
+Result<uint64_t> Index::judged() {
+    return guarded<uint64_t>(path_, [&] {
+        long long size = 0;
+        *sql_ << "SELECT judged FROM log_state", soci::into(size);
+        return static_cast<uint64_t>(size);
     });
 }
 

@@ -5,6 +5,8 @@
 //   hosts         chain head of each host          devices   its last inventory
 //   attestations  one row per log entry            usage     one row per (workload, device) in it
 //   held_by_day, coverage_by_day                   sums, see days.h
+//   forks         entries with a sequence that their host had used already: in none of the above
+//   findings      what the rules found in the log's first `judged` entries, see watch.h
 //
 // Plain SQL that SQLite and PostgreSQL both take. Hashes and keys are lower-case hex. Nanoseconds
 // and sequences are BIGINT: a uint64 of 2^63 and above turns negative, and comes back as it was.
@@ -12,6 +14,7 @@
 
 #include "base/result.h"
 #include "collector/days.h"
+#include "collector/found.h"
 #include "collector/hosts.h"
 
 #include <memory>
@@ -48,6 +51,14 @@ public:
     // Where a host's attestations lie, from `sequence` on, in order, at most `limit`.
     Result<std::vector<Position>> positions(const std::string &host, uint64_t sequence,
                                             size_t limit);
+
+    // Whether the log holds this second attestation of a sequence already.
+    Result<bool> holds_fork(const std::string &host, uint64_t sequence, const Digest &digest);
+
+    Result<FindingRows> findings();
+    // Where `before` is what findings() is; `judged` is the log's size then.
+    Status set_findings(const FindingRows &before, const FindingRows &after, uint64_t judged);
+    Result<uint64_t> judged();
 
     // CSV, in a fixed order (days.h).
     Result<std::string> held(const DayFilter &filter);

@@ -107,11 +107,13 @@ int serve(const Config &config, Keys keys, const Log &lines) {
 
     uint64_t size = state->log.size();
     Fd failed(eventfd(0, EFD_CLOEXEC));
+    Watch watch(directory + "/log", size, index_path, lines);
     Sequencer sequencer(
         std::move(state->log), std::move(state->index), index_path, std::move(state->hosts), lines,
         [&failed] { eventfd_write(failed.get(), 1); },
         std::make_unique<Witnesses>(config.witnesses, static_cast<size_t>(config.log.cosignatures),
-                                    lines));
+                                    lines),
+        &watch);
     Intake intake(keys.fleet_root, sequencer, lines);
     if (auto listening = intake.listen(config.listen, keys); !listening)
         return fail(lines, listening.error(), kFailed);
@@ -148,7 +150,22 @@ int make_index(const Config &config, Keys keys, const Log &lines) {
 struct Question {
     std::string from, to, tenant;
     bool coverage = false;
+    bool findings = false;
 };
+
+Result<std::string> found(Index &index, const Log &lines) {
+    auto rows = index.findings();
+    auto judged = index.judged();
+    if (!rows || !judged)
+        return rows ? judged.error() : rows.error();
+    if (*judged < index.size())
+        lines.notice("of the log's " + std::to_string(index.size()) + " attestations the first " +
+                     std::to_string(*judged) + " are judged so far");
+    std::vector<Finding> findings;
+    for (const auto &[at, finding] : *rows)
+        findings.push_back(finding);
+    return findings_csv(findings);
+}
 
 // What the index says; a collector may be running.
 int report(const Config &config, const Question &question, const Log &lines) {
@@ -166,7 +183,9 @@ int report(const Config &config, const Question &question, const Log &lines) {
     auto index = Index::open(config.state_directory + "/index.db");
     if (!index)
         return fail(lines, index.error(), kBadState);
-    auto csv = question.coverage ? index->coverage(filter) : index->held(filter);
+    auto csv = question.findings   ? found(*index, lines)
+               : question.coverage ? index->coverage(filter)
+                                   : index->held(filter);
     if (!csv)
         return fail(lines, csv.error(), kBadState);
     bool written = std::fputs(csv->c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
@@ -191,7 +210,12 @@ int main(int argc, char **argv) {
     reporting.add_option("--from", question.from, "first day, 2026-11-01");
     reporting.add_option("--to", question.to, "the day after the last");
     reporting.add_option("--tenant", question.tenant, "of this tenant alone");
-    reporting.add_flag("--coverage", question.coverage, "how much of each host's time is covered");
+    auto *coverage = reporting.add_flag("--coverage", question.coverage,
+                                        "how much of each host's time is covered");
+    reporting
+        .add_flag("--findings", question.findings,
+                  "what an auditor should look at, of all days, as `tally findings --csv` has it")
+        ->excludes(coverage);
     app.set_version_flag("--version", "tally-collector " TALLYSTICK_VERSION);
     try {
         app.parse(argc, argv);

@@ -1,7 +1,5 @@
 #include "collector/replay.h"
 
-#include "attest/dsse.h"
-
 #include <filesystem>
 #include <memory>
 #include <openssl/x509.h>
@@ -24,35 +22,35 @@ Result<Bytes> public_key_of(const std::string &certificate) {
     return key;
 }
 
-Result<IndexRow> replay(uint64_t log_index, ByteView entry, Hosts &hosts, Hosts &changed) {
-    auto envelope = dsse_open(entry);
-    if (!envelope)
-        return envelope.error();
-    pb::Statement statement;
-    if (!statement.ParseFromArray(envelope->payload.data(),
-                                  static_cast<int>(envelope->payload.size())))
-        return Error{"not a statement"};
-    Bytes key;
-    if (!statement.certificate().empty()) {
-        auto found = public_key_of(statement.certificate());
-        if (!found)
-            return found.error();
-        key = *std::move(found);
-    }
-    for (const pb::Usage &usage : statement.usage()) {
-        if (usage.workload() >= static_cast<uint32_t>(statement.workloads_size()))
-            return Error{"usage names a workload that is not there"};
-    }
+// What does not go on from its host's last sequence was kept as the other side of a fork.
+IndexRow replay(uint64_t log_index, const Opened &opened, Hosts &hosts, Hosts &changed) {
+    const pb::Statement &statement = opened.statement;
     HostState &state = hosts[statement.host()];
-    state.head.host = statement.host();
-    follow(state, statement, sha256(entry), key);
+    if (statement.sequence() <= state.head.sequence)
+        return fork_row(log_index, statement, opened.digest);
+    follow(state, statement, opened.digest, opened.signing_key);
     changed[statement.host()] = state;
     return index_row(log_index, statement, state);
 }
 
 } // namespace
 
-Result<Hosts> catch_up(Index &index, TileLog &log) {
+Result<Opened> reopen(ByteView entry) {
+    auto read = read_attestation(entry);
+    if (auto *breach = std::get_if<Breach>(&read))
+        return Error{breach->reason};
+    Opened opened = std::move(std::get<Unverified>(read).opened);
+    const std::string &certificate = opened.statement.certificate();
+    if (!certificate.empty()) {
+        auto key = public_key_of(certificate);
+        if (!key)
+            return key.error();
+        opened.signing_key = *std::move(key);
+    }
+    return opened;
+}
+
+Result<Hosts> catch_up(Index &index, TileLog &log, Judge *judge) {
     auto hosts = index.hosts();
     if (!hosts)
         return hosts.error();
@@ -65,10 +63,13 @@ Result<Hosts> catch_up(Index &index, TileLog &log) {
         Hosts changed;
         for (size_t i = index.size() % kTileWidth; i < entries->size(); ++i) {
             uint64_t log_index = bundle * kTileWidth + i;
-            auto row = replay(log_index, (*entries)[i], *hosts, changed);
-            if (!row)
-                return Error{"log entry " + std::to_string(log_index) + ": " + row.error().message};
-            rows.push_back(*std::move(row));
+            auto opened = reopen((*entries)[i]);
+            if (!opened)
+                return Error{"log entry " + std::to_string(log_index) + ": " +
+                             opened.error().message};
+            rows.push_back(replay(log_index, *opened, *hosts, changed));
+            if (judge != nullptr)
+                judge->add(log_index, *std::move(opened));
         }
         uint64_t size = bundle * kTileWidth + entries->size();
         auto root = log.root_at(size);
@@ -103,9 +104,11 @@ Result<uint64_t> reindex(const std::string &index_path, TileLog &log) {
         auto index = Index::open(fresh);
         if (!index)
             return index.error();
-        auto hosts = catch_up(*index, log);
+        Judge judge;
+        auto hosts = catch_up(*index, log, &judge);
         if (!hosts)
             return hosts.error();
+        TALLY_TRY(index->set_findings({}, finding_rows(judge.findings()), judge.size()));
     } // SQLite folds its write-ahead log into the file
     // Without its own write-ahead log the old index is only older: a crash here costs nothing.
     TALLY_TRY(remove(index_path));

@@ -3,14 +3,20 @@
 #pragma once
 
 #include "collector/index.h"
+#include "collector/judge.h"
 #include "collector/log.h"
 
 namespace tally {
 
+// An entry of the log as it was opened on arrival. Its signature was verified then; whose it is, is
+// known here only if it brings a certificate.
+Result<Opened> reopen(ByteView entry);
+
 // Indexes the log's entries that the index lacks and returns where all hosts' chains stand at the
 // log's end. The entries are held against the tree's hashes but not verified again: the log holds
 // only what was admitted, and `tally verify` checks exactly that.
-Result<Hosts> catch_up(Index &index, TileLog &log);
+// `judge`, if any, has seen as much of the log as the index, and sees the rest too.
+Result<Hosts> catch_up(Index &index, TileLog &log, Judge *judge = nullptr);
 
 // Whether the index was made from this log.
 Result<bool> belongs_to(const Index &index, TileLog &log);

@@ -12,10 +12,10 @@ template <typename... Cases> Match(Cases...) -> Match<Cases...>;
 
 Sequencer::Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts,
                      const Log &lines, std::function<void()> stopped,
-                     std::unique_ptr<Witnesses> witnesses)
+                     std::unique_ptr<Witnesses> witnesses, Watch *watch)
     : log_(std::move(log)), index_(std::move(index)), index_path_(std::move(index_path)),
       hosts_(std::move(hosts)), lines_(lines), stopped_(std::move(stopped)),
-      witnesses_(std::move(witnesses)), thread_([this] { run(); }) {
+      witnesses_(std::move(witnesses)), watch_(watch), thread_([this] { run(); }) {
 }
 
 Sequencer::~Sequencer() {
@@ -73,6 +73,7 @@ bool Sequencer::take(Batch &batch) {
 
 void Sequencer::run() {
     for (Batch batch; take(batch); batch.clear()) {
+        uint64_t first = log_.size();
         Status status = write(batch);
         if (status)
             status = cosign();
@@ -92,6 +93,8 @@ void Sequencer::run() {
         }
         for (Item &item : batch)
             answer(item);
+        if (watch_ != nullptr)
+            hand_on(batch, first);
     }
 }
 
@@ -107,10 +110,14 @@ Status Sequencer::write(Batch &batch) {
         if (submission == nullptr)
             continue;
         place(*submission, log_.size() + entries.size(), changed);
-        if (!std::holds_alternative<uint64_t>(*submission->placed))
+        const Opened &opened = submission->opened;
+        uint64_t log_index = log_.size() + entries.size();
+        if (submission->kept)
+            rows.push_back(fork_row(log_index, opened.statement, opened.digest));
+        else if (std::holds_alternative<uint64_t>(*submission->placed))
+            rows.push_back(index_row(log_index, opened.statement, changed[submission->host]));
+        else
             continue;
-        rows.push_back(index_row(log_.size() + entries.size(), submission->opened.statement,
-                                 changed[submission->host]));
         entries.emplace_back(submission->attestation);
     }
     if (entries.empty())
@@ -155,6 +162,11 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
         breach = Breach{pb::Refusal::CODE_BAD_CERTIFICATE,
                         "signed with another key than the host's chain"};
     if (breach) {
+        if (breach->code == pb::Refusal::CODE_REPLAYED && is_fork(opened, state.head)) {
+            submission.kept = true;
+            breach = Breach{pb::Refusal::CODE_FORK,
+                            "the log holds another attestation with this sequence: both are kept"};
+        }
         if (fresh)
             changed.erase(staged);
         submission.placed = *breach;
@@ -163,6 +175,37 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
     }
     follow(state, opened.statement, opened.digest, opened.signing_key);
     submission.placed = log_index;
+}
+
+// Whether it is proof of a second history: other bytes, signed by the host, than the log holds with
+// its sequence, and not there yet. What cannot be told, because the index is behind, is not kept.
+bool Sequencer::is_fork(const Opened &opened, const ChainHead &head) {
+    const pb::Statement &statement = opened.statement;
+    if (index_failed_ || opened.signing_key != head.signing_key)
+        return false;
+    auto kept = index_.holds_fork(statement.host(), statement.sequence(), opened.digest);
+    auto logged = index_.positions(statement.host(), statement.sequence(), 1);
+    if (!kept || *kept || !logged || logged->empty() ||
+        logged->front().sequence != statement.sequence())
+        return false;
+    uint64_t log_index = logged->front().log_index;
+    auto entries = log_.entries(log_index / kTileWidth);
+    return entries && sha256((*entries)[log_index % kTileWidth]) != opened.digest;
+}
+
+// To the watch, what was appended from log index `first` on; answered by now, so it can go.
+void Sequencer::hand_on(Batch &batch, uint64_t first) {
+    std::vector<Watch::Arrival> arrivals;
+    for (Item &item : batch) {
+        auto *submission = std::get_if<Submission>(&item);
+        if (submission == nullptr ||
+            (!submission->kept && !std::holds_alternative<uint64_t>(*submission->placed)))
+            continue;
+        arrivals.push_back({first + arrivals.size(), submission->attestation.size(),
+                            std::move(submission->opened)});
+    }
+    if (!arrivals.empty())
+        watch_->appended(std::move(arrivals));
 }
 
 Status Sequencer::reopen_index() {

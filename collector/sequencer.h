@@ -13,6 +13,7 @@
 #include "attest/admit.h"
 #include "base/log.h"
 #include "collector/replay.h"
+#include "collector/watch.h"
 #include "collector/witnesses.h"
 
 #include <condition_variable>
@@ -45,9 +46,11 @@ public:
     // `index_path`: reopened there after an index failure. `stopped` is called, on the sequencer's
     // thread, when an append failed: the log's state is unknown and the program must end.
     // `witnesses`: without enough of their cosignatures on its checkpoint no receipt is given; what
-    // was logged stays logged, and the host asks again. Nothing: none are needed.
+    // was logged stays logged, and the host asks again. Nothing: none are needed. `watch`, if any,
+    // is told of what is appended, and outlives this.
     Sequencer(TileLog log, Index index, std::string index_path, Hosts hosts, const Log &lines,
-              std::function<void()> stopped, std::unique_ptr<Witnesses> witnesses = nullptr);
+              std::function<void()> stopped, std::unique_ptr<Witnesses> witnesses = nullptr,
+              Watch *watch = nullptr);
     ~Sequencer(); // stop()
 
     // Makes `stream` (any number but 0, never used twice) the host's current one, and proves in its
@@ -79,6 +82,7 @@ private:
         Bytes attestation;
         std::function<void(Verdict)> done;
         std::optional<std::variant<uint64_t, Breach, TurnedAway>> placed; // uint64_t: leaf index
+        bool kept = false; // in the log although refused: the other side of a fork
     };
     struct Lookup {
         std::string host;
@@ -96,6 +100,8 @@ private:
     Status write(Batch &batch);
     Status cosign();
     void place(Submission &submission, uint64_t log_index, Hosts &changed);
+    bool is_fork(const Opened &opened, const ChainHead &head);
+    void hand_on(Batch &batch, uint64_t first);
     Status reopen_index();
     void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
     void answer(Item &item);
@@ -122,6 +128,7 @@ private:
     const Log &lines_;
     std::function<void()> stopped_;
     std::unique_ptr<Witnesses> witnesses_;
+    Watch *watch_;
     uint64_t cosigned_ = 0; // the size whose checkpoint has all the cosignatures that it needs
 
     std::mutex mutex_;

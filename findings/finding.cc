@@ -94,6 +94,15 @@ std::vector<Finding> Found::all() const {
     return all;
 }
 
+std::string findings_csv(const std::vector<Finding> &findings) {
+    std::string csv = "kind,host,sequence,log_index,text\n";
+    for (const Finding &finding : findings)
+        csv += finding.kind + "," + csv_field(finding.host) + "," +
+               std::to_string(finding.sequence) + "," + std::to_string(finding.index) + "," +
+               csv_field(finding.text) + "\n";
+    return csv;
+}
+
 std::string in_statements(const Found::Repeated &repeated) {
     return repeated.statements > 1 ? ", in " + count_of(repeated.statements, "statement") : "";
 }

@@ -17,6 +17,7 @@ struct Finding {
     uint64_t sequence = 0;
     std::string kind;
     std::string text; // one printable line
+    bool operator==(const Finding &) const = default;
 };
 
 // What the rules found. Bounded: of one host and kind it keeps the first thousand and counts the
@@ -68,6 +69,9 @@ private:
     bool ending_ = false;
     Repeated dropped_; // takes what there is no room for
 };
+
+// kind,host,sequence,log_index,text
+std::string findings_csv(const std::vector<Finding> &findings);
 
 // ", in 3 statements"; nothing for one.
 std::string in_statements(const Found::Repeated &repeated);

@@ -224,11 +224,13 @@ def certified_key(der, root, host, wall_ns):
 class Chain:
     def __init__(self):
         self.sequence, self.digest, self.key = 0, b"", None
+        self.said = set()  # digests of all entries
         self.boot, self.end, self.window = None, None, None
         self.devices = {}
 
 
 def admit(chain, host, entry, payload, signature, statement, root):
+    """Its window's length; None for the other side of a fork, which the log keeps and no sum counts."""
     window = fields(last(statement, 5, b""))
     begin, end = last(window, 1, 0), last(window, 2, 0)
     if 14 in statement:
@@ -238,6 +240,11 @@ def admit(chain, host, entry, payload, signature, statement, root):
         chain.key.verify(signature, pae(STATEMENT, payload), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise Refused("bad signature")
+    digest = hashlib.sha256(entry).digest()
+    demand(digest not in chain.said, "an attestation lies in the log twice")
+    chain.said.add(digest)
+    if last(statement, 3, 0) <= chain.sequence:
+        return None
     demand(last(statement, 3, 0) == chain.sequence + 1, "a sequence does not follow")
     demand(last(statement, 4, b"") == chain.digest, "previous is not the one before")
     demand(begin < end, "a window ends before it begins")
@@ -252,7 +259,7 @@ def admit(chain, host, entry, payload, signature, statement, root):
         for device in fields(last(statement, 8, b"")).get(1, []):
             device = fields(device)
             chain.devices[last(device, 1, 0)] = last(device, 2, b"")
-    chain.sequence, chain.digest = chain.sequence + 1, hashlib.sha256(entry).digest()
+    chain.sequence, chain.digest = chain.sequence + 1, digest
     chain.boot, chain.end, chain.window = boot, end, (boot, begin, end, part)
     return end - begin
 
@@ -285,7 +292,8 @@ def main(log, log_keys, fleet_root):
             host = last(statement, 1, b"").decode()
             chain = chains.setdefault(host, Chain())
             length = admit(chain, host, entry, payload, signature, statement, root)
-            add_usage(held, chain, host, statement, length)
+            if length is not None:
+                add_usage(held, chain, host, statement, length)
         except Refused as error:
             raise Refused("log index %d: %s" % (index, error))
     check_tiles(log, leaves, root_hash)

@@ -82,8 +82,10 @@ TestCollector::TestCollector(const TestKeys &keys, const std::string &state_dire
     EXPECT_TRUE(log) << log.error().message;
     auto hosts = catch_up(*index, *log);
     EXPECT_TRUE(hosts) << hosts.error().message;
-    sequencer_ = std::make_unique<Sequencer>(*std::move(log), *std::move(index), index_path,
-                                             *std::move(hosts), lines_, [] {});
+    watch_ = std::make_unique<Watch>(state_directory + "/log", log->size(), index_path, lines_);
+    sequencer_ = std::make_unique<Sequencer>(
+        *std::move(log), *std::move(index), index_path, *std::move(hosts), lines_, [] {}, nullptr,
+        watch_.get());
     intake_ = std::make_unique<Intake>(root_, *sequencer_, lines_);
     Keys tls{keys.read("fleet-ca.pem"),
              keys.read("collector/tls.pem"),
@@ -97,6 +99,7 @@ TestCollector::TestCollector(const TestKeys &keys, const std::string &state_dire
 void TestCollector::stop() {
     intake_->stop();
     sequencer_->stop();
+    watch_.reset();
 }
 
 TestStream::Identity TestStream::identity(const TestKeys &keys, const std::string &host) {

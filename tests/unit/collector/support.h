@@ -49,11 +49,12 @@ public:
 
     int port() const { return intake_->port(); }
     Sequencer &sequencer() { return *sequencer_; }
-    void stop();
+    void stop(); // with all findings brought up to date
 
 private:
     Log lines_{"test"};
     FleetRoot root_;
+    std::unique_ptr<Watch> watch_;
     std::unique_ptr<Sequencer> sequencer_;
     std::unique_ptr<Intake> intake_;
 };
