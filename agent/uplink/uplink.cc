@@ -214,7 +214,8 @@ void Uplink::on_resume(const pb::Resume &resume) {
     uint64_t receipted = receipts_.receipted();
     auto resumed = receipts_.resume(resume);
     if (!resumed) {
-        fail(": " + resumed.error().message, Pace::kSlow);
+        if (!dispute(resume.last_sequence(), resumed.error().message))
+            fail(": " + resumed.error().message, Pace::kSlow);
         return;
     }
     if (resume.last_sequence() < receipted)
@@ -231,7 +232,32 @@ void Uplink::on_resume(const pb::Resume &resume) {
         succeed();
 }
 
+// The log holds another history of this host than the spool. Our newest attestation that has a
+// counterpart there is the proof, which the collector keeps and refuses. Once: a second machine
+// that attests as this host must not fill the log.
+bool Uplink::dispute(uint64_t held, const std::string &reason) {
+    uint64_t sequence = std::min(held, spool_.last_sequence());
+    if (disputed_ || !spool_.holds(sequence))
+        return false;
+    auto attestation = spool_.read(sequence);
+    if (!attestation)
+        return false;
+    log_.warning("collector " + config_.address + ": " + reason + "; showing it ours");
+    pb::AttestRequest request;
+    request.set_attestation(attestation->data(), attestation->size());
+    call_->send(serialize(request));
+    call_->half_close();
+    counters_.sent++;
+    disputed_ = true;
+    disputing_ = true;
+    state_ = State::kStreaming;
+    await_collector();
+    return true;
+}
+
 void Uplink::on_receipt(const pb::Receipt &receipt) {
+    if (disputing_)
+        return;
     if (auto fault = receipts_.accept(receipt))
         return on_fault(*fault);
     counters_.receipted++;
@@ -390,6 +416,7 @@ void Uplink::disconnect() {
     output_done_ = 0;
     write_blocked_ = false;
     hung_up_ = false;
+    disputing_ = false;
 }
 
 const char *to_string(Uplink::State state) {

@@ -90,6 +90,7 @@ private:
     void receive();
     void take_replies();
     void on_resume(const pb::Resume &resume);
+    bool dispute(uint64_t held, const std::string &reason);
     void on_receipt(const pb::Receipt &receipt);
     void on_fault(const Receipts::Fault &fault);
     void on_refusal(const pb::Refusal &refusal);
@@ -116,6 +117,7 @@ private:
     Backoff backoff_;
     bool connected_ = false;   // and said so
     std::string last_failure_; // and said so
+    bool disputed_ = false;    // the log's history of this host
 
     // One connection.
     std::vector<Address> addresses_; // not tried yet
@@ -126,7 +128,8 @@ private:
     Bytes output_; // being written; grows only when empty, as TLS demands the same bytes again
     size_t output_done_ = 0;
     bool write_blocked_ = false;
-    bool hung_up_ = false; // writing is over, reading not yet
+    bool hung_up_ = false;   // writing is over, reading not yet
+    bool disputing_ = false; // receipts are of another history than ours
 };
 
 const char *to_string(Uplink::State state);

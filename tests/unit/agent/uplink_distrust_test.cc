@@ -35,13 +35,20 @@ struct UplinkDistrust : testing::Test, Rig {
         EXPECT_LT(uplink->next_timer_ns(), now() + 150 * kSecond);
     }
     // A stream that fails before anything is sent, with a long wait.
-    void expect_chain_not_ours(const std::string &reason) {
+    void expect_chain_not_ours(const std::string &reason, uint64_t proof) {
         start();
         ASSERT_TRUE(run_until_failed());
         std::string log = logged();
         EXPECT_EQ(count(log, reason), 1) << log;
-        EXPECT_EQ(uplink->counters().sent, 0u);
+        // One attestation, as proof, and that once.
+        EXPECT_EQ(uplink->counters().sent, 1u);
+        EXPECT_EQ(count(log, "refuses sequence " + std::to_string(proof) + ": CODE_REPLAYED"), 1)
+            << log;
         expect_long_wait();
+        ASSERT_TRUE(run_until([&] { return uplink->fd() >= 0; }, true));
+        ASSERT_TRUE(run_until_failed());
+        EXPECT_EQ(uplink->counters().sent, 1u);
+        EXPECT_EQ(uplink->counters().invalid_receipts, 0u);
     }
     static std::vector<Bytes> attestations(uint64_t last) {
         std::vector<Bytes> all;
@@ -196,7 +203,8 @@ TEST_F(UplinkDistrust, ACollectorThatIsAheadOfTheSpool) {
     append(1, 80);
     collector.set_held(attestations(90));
     expect_chain_not_ours("it holds sequence 90 of this host, the spool ends at 80: was the state "
-                          "directory lost, or restored from a copy?");
+                          "directory lost, or restored from a copy?",
+                          80);
 }
 
 TEST_F(UplinkDistrust, ACollectorThatHoldsAnotherChain) {
@@ -204,7 +212,7 @@ TEST_F(UplinkDistrust, ACollectorThatHoldsAnotherChain) {
     std::vector<Bytes> other = attestations(70);
     other.back()[20] ^= 1;
     collector.set_held(other);
-    expect_chain_not_ours("it holds another sequence 70 of this host than the spool");
+    expect_chain_not_ours("it holds another sequence 70 of this host than the spool", 70);
 }
 
 TEST_F(UplinkDistrust, RepliesThatDoNotBelong) {
