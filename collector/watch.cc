@@ -4,7 +4,15 @@
 #include "collector/replay.h"
 #include "collector/tiles.h"
 
+#include <sys/resource.h>
+
 namespace tally {
+
+namespace {
+
+constexpr int kNice = 10;
+
+} // namespace
 
 Watch::Watch(std::string directory, uint64_t size, std::string index_path, const Log &lines,
              Clock::duration pause)
@@ -38,6 +46,7 @@ void Watch::appended(std::vector<Arrival> arrivals) {
 }
 
 void Watch::run() {
+    setpriority(PRIO_PROCESS, 0, kNice); // of this thread: hosts' attestations go first
     Clock::time_point due = Clock::now() + pause_;
     for (;;) {
         bool more = judge_some();

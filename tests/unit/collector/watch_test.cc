@@ -47,8 +47,10 @@ protected:
         auto index = Index::open(index_path_);
         EXPECT_TRUE(index) << index.error().message;
         EXPECT_EQ(index->judged().value(), index->size());
+        auto rows = index->findings();
+        EXPECT_TRUE(rows);
         std::vector<Finding> findings;
-        for (const auto &[at, finding] : index->findings().value())
+        for (const auto &[at, finding] : *rows)
             findings.push_back(finding);
         return findings_csv(findings);
     }
@@ -63,9 +65,10 @@ protected:
     void misbehave() {
         TestCollector collector(keys_, state_);
         send(collector, host_, 200);
-        TestHost clone = host_;
+        TestHost clone = keys_.host(kHost);
+        for (int i = 0; i < 200; i++)
+            clone.attest();
         send(collector, host_, 3);
-        clone.reboot(7200 * TestHost::kSecond);
         for (int i = 0; i < 3; i++)
             refused(collector, clone.attest(), pb::Refusal::CODE_FORK);
         send(collector, other_, 100);
@@ -77,7 +80,7 @@ protected:
 };
 
 TEST_F(WatchTest, AForkIsKeptOnceAndAReplayIsNot) {
-    TestHost clone = host_;
+    TestHost clone = keys_.host(kHost);
     {
         TestCollector collector(keys_, state_);
         send(collector, host_, 2);
