@@ -134,7 +134,7 @@ $(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
 
 SYSTEM_TESTS := $(B)/tests/system
 $(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc tests/system/*/*.cc)) $(AUDIT)
-$(B)/tests/system: LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libbpf)
+$(B)/tests/system: LIBS = $(AUDIT_LIBS) $(call pkg,--libs libbpf)
 
 # Runs in the guests of tests/vm/boot.
 VM_TESTS := $(B)/tests/vm

@@ -112,8 +112,9 @@ TEST_F(QuestionsAudit, FilesThatFoundNoRoomMakeTheWindowTheUpperBound) {
 TEST_F(QuestionsAudit, TimesAreReadStrictly) {
     EXPECT_EQ(utc_time(*parse_time("2026-11-23")), "2026-11-23T00:00:00.000Z");
     EXPECT_EQ(utc_time(*parse_time("2026-11-23T18:50:46.25Z")), "2026-11-23T18:50:46.250Z");
-    for (const char *wrong : {"", "yesterday", "2026-11-23T18:50:46", "2026-11-23 ", "2026-13-01",
-                              "2026-11-23T18:50:46.Z", "1960-01-01"})
+    for (const char *wrong :
+         {"", "yesterday", "2026-11-23T18:50:46", "2026-11-23 ", "2026-13-01",
+          "2026-11-23T18:50:46.Z", "1960-01-01", "2026-11-31", "2026-1-1", "2026-11-23T24:00:00Z"})
         EXPECT_FALSE(parse_time(wrong)) << wrong;
     log.publish();
     EXPECT_EQ(tally("report " + log.directory() + " --from 2026-11-23 --to 2026-11-23").status, 2);

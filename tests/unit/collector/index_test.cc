@@ -196,6 +196,7 @@ TEST_F(SequencedTest, TheDaysAddUpToWhatTheAttestationsSay) {
     EXPECT_EQ(index->held({0, INT64_MAX, "nobody"}).value(), all.substr(0, all.find('\n') + 1));
     EXPECT_EQ(index->held({day + 2, INT64_MAX, ""}).value(), all.substr(0, all.find('\n') + 1));
     EXPECT_EQ(index->held({0, day + 1, ""}).value(), all);
+    EXPECT_EQ(index->held({0, day - 1, ""}).value(), all.substr(0, all.find('\n') + 1));
 }
 
 TEST(Days, AreReadStrictly) {

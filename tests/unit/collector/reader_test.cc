@@ -77,6 +77,22 @@ TEST_F(IndependentReader, AgreesOnEveryHashSignatureChainAndSum) {
                                   to_base64(*root) + "\n");
 }
 
+TEST_F(IndependentReader, CountsOneSideOfAForkAndNoAttestationTwice) {
+    fill(10);
+    auto log = TileLog::open(directory, keys.log_signers(), 20);
+    ASSERT_TRUE(log);
+    std::vector<Bytes> other = {keys.host("gpu1.example").attest()};
+    std::vector<Bytes> again = other;
+    append(*log, other);
+    Outcome outcome = read();
+    EXPECT_EQ(outcome.status, 0) << outcome.output;
+    EXPECT_TRUE(outcome.output.starts_with("gpu1.example,acme,node:/dev/test0,40000000000\n"))
+        << outcome.output;
+    append(*log, again);
+    EXPECT_NE(read().output.find("log index 21: an attestation lies in the log twice"),
+              std::string::npos);
+}
+
 TEST_F(IndependentReader, RefusesWhatWasTouched) {
     fill(150);
     ASSERT_EQ(read().status, 0);
