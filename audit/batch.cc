@@ -62,7 +62,7 @@ void Batch::open(const FleetRoot &root) {
         item.leaf = leaf_hash(entries[i]);
         auto read = read_attestation(entries[i]);
         if (auto *breach = std::get_if<Breach>(&read)) {
-            item.breach = *std::move(breach);
+            item.breach = std::move(*breach);
             continue;
         }
         item.read = std::get<Unverified>(std::move(read));
@@ -70,7 +70,7 @@ void Batch::open(const FleetRoot &root) {
             continue;
         auto certified = certified_key(item.read->opened.statement, root);
         if (auto *breach = std::get_if<Breach>(&certified)) {
-            item.breach = *std::move(breach);
+            item.breach = std::move(*breach);
             continue;
         }
         item.key = std::get<KeyCache::Known>(std::move(certified));

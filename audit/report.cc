@@ -48,6 +48,7 @@ std::string usage_table(const Account &account) {
     alignment.insert(alignment.end(), bounded ? 5 : 4, kRight);
     Table table(alignment);
     std::vector<std::string> cells;
+    cells.reserve(alignment.size());
     for (const Column *column : columns)
         cells.emplace_back(column->title);
     cells.emplace_back("HELD");
