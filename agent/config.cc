@@ -96,6 +96,7 @@ Result<Config> load_config(const std::string &path) {
     root->string("state_directory", config.state_directory);
     root->string("tenants_directory", config.tenants_directory);
     root->integer("window_seconds", config.window_seconds, 1, 3600);
+    root->integer("idle_window_seconds", config.idle_window_seconds, 1, 600);
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
     root->required("signing").table("signing",

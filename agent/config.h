@@ -17,6 +17,7 @@ struct Config {
     std::string state_directory = "/var/lib/tallystick";
     std::string tenants_directory = "/etc/tallystick/tenants.d";
     int64_t window_seconds = 10;
+    int64_t idle_window_seconds = 60;
     int64_t scan_seconds = 1;
     int64_t spool_megabytes = 256;
     RecorderConfig recorder;

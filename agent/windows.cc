@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace tally {
 
@@ -188,15 +189,15 @@ Result<bool> Windows::turn() {
             TALLY_TRY(recorder_->scan());
         plan_scan();
     }
-    if (at < next_window_ns_)
+    if (at < next_window_ns_ && !(idle_ && recorder_->anything_held()))
         return false;
     uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
-    next_window_ns_ += window;
+    next_window_ns_ = std::exchange(idle_, false) ? at + window : next_window_ns_ + window;
     if (next_window_ns_ <= at)
         next_window_ns_ = at + window;
     if (!chain_.spool().is_full()) {
         widening_ = false;
-        return cut();
+        return end_window();
     }
     if (!widening_) {
         widening_ = true;
@@ -209,30 +210,60 @@ Result<bool> Windows::turn() {
 }
 
 Status Windows::finish() {
-    TALLY_TRY(cut());
-    return ok();
+    TALLY_TRY(inspect());
+    auto snapshot = take_snapshot();
+    if (!snapshot)
+        return snapshot.error();
+    return cut(std::move(*snapshot));
 }
 
-Result<bool> Windows::cut() {
+Result<bool> Windows::end_window() {
+    TALLY_TRY(inspect());
+    auto snapshot = take_snapshot();
+    if (!snapshot)
+        return snapshot.error();
+    idle_ = nothing_new(*snapshot);
+    if (!idle_)
+        TALLY_TRY(cut(std::move(*snapshot)));
+    return !idle_;
+}
+
+Status Windows::inspect() {
     TALLY_TRY(look_for_devices());
     guard_.inspect();
     // What ended without its last descriptor's being seen, and opens that no hook sees.
-    bool hooked = recorder_->rung() != pb::RUNG_SCANNED;
-    if (hooked)
+    if (recorder_->rung() != pb::RUNG_SCANNED)
         TALLY_TRY(recorder_->scan());
     kernel_guard_->inspect();
     if (!edges_can_be_trusted())
         next_scan_ns_ = std::min(next_scan_ns_, next_regular_scan_ns());
-    auto snapshot = hooked ? recorder_->snapshot_of_scan() : recorder_->snapshot();
-    if (!snapshot)
-        return snapshot.error();
-    TALLY_TRY(attest(*snapshot, recorder_->rung()));
-    last_ = std::move(*snapshot);
+    return ok();
+}
+
+Result<Snapshot> Windows::take_snapshot() {
+    return recorder_->rung() != pb::RUNG_SCANNED ? recorder_->snapshot_of_scan()
+                                                 : recorder_->snapshot();
+}
+
+// The window so far could be told in one word, and may still grow.
+bool Windows::nothing_new(const Snapshot &snapshot) const {
+    uint64_t longest = static_cast<uint64_t>(config_.idle_window_seconds) * kSecond;
+    uint64_t next =
+        snapshot.at.boottime_ns + static_cast<uint64_t>(config_.window_seconds) * kSecond;
+    return next <= window_begin_.boottime_ns + longest && !recorder_->anything_held() &&
+           !introduce_ && events_.empty() && snapshot.losses == last_.losses &&
+           snapshot.usage == last_.usage;
+}
+
+Status Windows::cut(Snapshot snapshot) {
+    TALLY_TRY(recorder_->make_room(snapshot, last_));
+    TALLY_TRY(attest(snapshot, recorder_->rung()));
+    last_ = std::move(snapshot);
     std::set<uint64_t> in_use;
     for (const auto &[key, totals] : last_.usage)
         in_use.insert(key.workload);
     workloads_->keep_only(in_use);
-    return true;
+    return ok();
 }
 
 // Says what happened between last_ and `until`.

@@ -39,7 +39,8 @@ public:
     uint64_t deadline_ns() const {
         return std::min({next_window_ns_, next_scan_ns_, guard_.look_due_ns()});
     }
-    // Looks, scans or cuts a window, if that is due. Whether a window was cut.
+    // Looks, scans or cuts a window, if that is due. Whether a window was cut: one in which nothing
+    // happened may go on.
     Result<bool> turn();
     // The last window, whatever its length.
     Status finish();
@@ -55,7 +56,11 @@ private:
     void restore(const pb::Baseline &baseline);
     void act_on(const wire_edge &edge);
     void plan_scan();
-    Result<bool> cut();
+    Status inspect();
+    bool nothing_new(const Snapshot &snapshot) const;
+    Result<bool> end_window();
+    Status cut(Snapshot snapshot);
+    Result<Snapshot> take_snapshot();
     Status attest_pause();
     Status attest(const Snapshot &until, pb::Rung rung);
     pb::Baseline baseline_of(const Snapshot &snapshot) const;
@@ -82,6 +87,7 @@ private:
     uint64_t last_scan_ns_ = 0;
     bool looked_ = false;
     bool widening_ = false; // the spool is full
+    bool idle_ = false;     // the window was due, but there is nothing to say
 };
 
 } // namespace tally

@@ -165,10 +165,16 @@ Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     snapshot.usage_capacity = capacity_of(kernel_.map("usage"));
     snapshot.holder_capacity = capacity_of(kernel_.map("holders"));
     snapshot.holders = static_cast<uint32_t>(kernel_.state().holder_count);
-    if (snapshot.usage.size() > snapshot.usage_capacity / 2)
-        TALLY_TRY(forget_idle(kernel_.map("usage"), snapshot.usage, last_.totals));
     resume(snapshot);
     return snapshot;
+}
+
+Status Recorder::make_room(Snapshot &snapshot, const Snapshot &before) {
+    if (snapshot.usage.size() <= snapshot.usage_capacity / 2)
+        return ok();
+    TALLY_TRY(forget_idle(kernel_.map("usage"), snapshot.usage, before.usage));
+    resume(snapshot);
+    return ok();
 }
 
 Result<std::map<std::string, uint64_t>> Recorder::read_losses() const {

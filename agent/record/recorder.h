@@ -65,6 +65,8 @@ public:
     // As of the last scan's begin: whoever let go of a shared file before then is known by its end,
     // and nobody's hold goes on only because the scan has not come by.
     Result<Snapshot> snapshot_of_scan();
+    // Frees what held nothing between two snapshots that are attested, if the map is half full.
+    Status make_room(Snapshot &snapshot, const Snapshot &before);
 
     // The last snapshot is attested, and its gap with it: not before, or an agent that is killed in
     // between takes a gap with it that nobody attests.

@@ -24,6 +24,7 @@ public:
     // In the order of their first occurrence, each at the time of that: "DETAIL (17 times)", and
     // for what was left out "12 more of this kind".
     std::vector<pb::Event> all() const;
+    bool empty() const { return noted_.empty() && left_out_.empty(); }
     void clear();
 
 private:

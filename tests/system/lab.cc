@@ -187,10 +187,10 @@ void Lab::write(const std::string &name, const std::string &contents) const {
 
 std::string Lab::agent_config(const std::string &extra, const std::string &recording) const {
     std::string host = keys() + "/hosts/" + kHost;
-    return "host = \"" + std::string(kHost) + "\"\nwindow_seconds = 1\n" + "state_directory = \"" +
-           path("agent") + "\"\ntenants_directory = \"" + path("tenants.d") +
-           "\"\n[recording]\npins = \"" + pins_ + "\"\n" + recording + "[signing]\nkey = \"" +
-           host + "/signing.key\"\ncertificate = \"" + host +
+    return "host = \"" + std::string(kHost) + "\"\nwindow_seconds = 1\nidle_window_seconds = 1\n" +
+           "state_directory = \"" + path("agent") + "\"\ntenants_directory = \"" +
+           path("tenants.d") + "\"\n[recording]\npins = \"" + pins_ + "\"\n" + recording +
+           "[signing]\nkey = \"" + host + "/signing.key\"\ncertificate = \"" + host +
            "/signing.pem\"\n[collector]\naddress = \"127.0.0.1:" + std::to_string(port_) +
            "\"\nname = \"localhost\"\nca = \"" + keys() + "/fleet-ca.pem\"\ncertificate = \"" +
            host + "/tls.pem\"\nkey = \"" + host + "/tls.key\"\nlog_keys = \"" + keys() +
