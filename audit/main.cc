@@ -2,6 +2,7 @@
 #include "audit/account.h"
 #include "audit/bundle.h"
 #include "audit/concurrent.h"
+#include "audit/copy.h"
 #include "audit/keys.h"
 #include "audit/options.h"
 #include "audit/prove.h"
@@ -57,23 +58,29 @@ int keys(const Fleet &fleet) {
 }
 
 // On a terminal, or where asked for; a line that is written over, and wiped at the end.
-WalkOptions walk_options(const Options &options) {
-    WalkOptions walk;
-    walk.threads = options.threads;
+// A line on standard error that counts up; none if nobody is there to see it.
+std::function<void(uint64_t, uint64_t)> progress(const Options &options, const char *done_what,
+                                                 const char *what) {
     if (!options.progress && isatty(STDERR_FILENO) == 0)
-        return walk;
-    walk.progress = [last = uint64_t{1000}](uint64_t done, uint64_t size) mutable {
+        return {};
+    return [=, last = uint64_t{1000}](uint64_t done, uint64_t size) mutable {
         uint64_t permille = size == 0 ? 1000 : done * 1000 / size;
         if (permille == last)
             return;
         last = permille;
-        std::fprintf(stderr, "\rverified %llu of %llu attestations, %llu.%llu %%",
+        std::fprintf(stderr, "\r%s %llu of %llu %s, %llu.%llu %%", done_what,
                      static_cast<unsigned long long>(done), static_cast<unsigned long long>(size),
-                     static_cast<unsigned long long>(permille / 10),
+                     what, static_cast<unsigned long long>(permille / 10),
                      static_cast<unsigned long long>(permille % 10));
         if (done == size)
             std::fputs("\n", stderr);
     };
+}
+
+WalkOptions walk_options(const Options &options) {
+    WalkOptions walk;
+    walk.threads = options.threads;
+    walk.progress = progress(options, "verified", "attestations");
     return walk;
 }
 
@@ -92,7 +99,16 @@ Result<Begun> begin(const Options &options) {
     auto trust = Trust::load(options.log_keys, options.fleet_root);
     if (!trust)
         return trust.error();
-    auto source = Source::open(options.log);
+    std::string directory = options.log;
+    if (is_address(options.log)) {
+        auto copy = copy_directory(options.log);
+        if (!copy)
+            return copy.error();
+        directory = *copy;
+        TALLY_TRY(copy_log(options.log, trust->log_keys, directory,
+                           progress(options, "copied", "files")));
+    }
+    auto source = Source::open(directory);
     if (!source)
         return source.error();
     return Begun{*std::move(trust), *std::move(source), *std::move(question)};

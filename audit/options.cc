@@ -25,9 +25,11 @@ CLI::App &add_command(CLI::App &app, const char *name, const char *what, const s
     command.footer("Example: tally " + std::string(name) + " /srv/log" + words + kTrust +
                    "\nExit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
     command
-        .add_option("LOG", options.log,
-                    keys_required ? "the log's directory, or a copy of it"
-                                  : "the log's directory, or a copy of it, or a bundle")
+        .add_option(
+            "LOG", options.log,
+            keys_required
+                ? "the log's directory, a copy of it, or its address (https://...)"
+                : "the log's directory, a copy of it, its address (https://...), or a bundle")
         ->required();
     auto *keys =
         command.add_option("--log-keys", options.log_keys, "the log's public keys, vkey lines");
