@@ -3,6 +3,7 @@
 #include "audit/bundle.h"
 #include "audit/concurrent.h"
 #include "audit/copy.h"
+#include "audit/json.h"
 #include "audit/keys.h"
 #include "audit/options.h"
 #include "audit/prove.h"
@@ -233,10 +234,12 @@ int dispatch(const CLI::App &app, const Options &options) {
                                        : verify_since(options);
     if (app.got_subcommand("findings"))
         return account(options, [&](const Account &taken, const Question &) -> Result<std::string> {
-            return options.csv ? findings_csv(taken.findings) : findings_table(taken);
+            return options.csv    ? findings_csv(taken.findings)
+                   : options.json ? findings_json(taken)
+                                  : findings_table(taken);
         });
     if (app.got_subcommand("hosts"))
-        return account(options, options.csv ? hosts_csv : hosts_table);
+        return account(options, options.csv ? hosts_csv : options.json ? hosts_json : hosts_table);
     Holds holds({});
     if (app.got_subcommand("timeline"))
         return account(
@@ -248,10 +251,11 @@ int dispatch(const CLI::App &app, const Options &options) {
     if (app.got_subcommand("concurrent"))
         return account(
             options,
-            [&](const Account &, const Question &) -> Result<std::string> {
+            [&](const Account &taken, const Question &) -> Result<std::string> {
                 auto rows = concurrent(holds, options.by_parent);
-                return options.csv ? concurrent_csv(rows, options.by_parent)
-                                   : concurrent_table(rows, options.by_parent);
+                return options.csv    ? concurrent_csv(rows, options.by_parent)
+                       : options.json ? concurrent_json(taken, rows, options.by_parent)
+                                      : concurrent_table(rows, options.by_parent);
             },
             &holds);
     return account(options, options.focus  ? report_focus

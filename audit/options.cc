@@ -56,8 +56,14 @@ void add_question(CLI::App &command, QuestionWords &question) {
     command.add_option("--device", question.rest.device, "only of this device, by id or UUID");
 }
 
-CLI::Option *add_csv(CLI::App &command, Options &options) {
-    return command.add_flag("--csv", options.csv, "comma-separated values, RFC 4180");
+// The forms for programs; neither given, a table for people.
+struct Forms {
+    CLI::Option *csv;
+    CLI::Option *json;
+};
+Forms add_forms(CLI::App &command, Options &options) {
+    auto *csv = command.add_flag("--csv", options.csv, "comma-separated values, RFC 4180");
+    return {csv, command.add_flag("--json", options.json, "one JSON object")->excludes(csv)};
 }
 
 void add_report(CLI::App &app, Options &options) {
@@ -69,8 +75,7 @@ void add_report(CLI::App &app, Options &options) {
         .add_option("--by", options.by,
                     "rows by any of tenant, parent, host, device, model, day, workload")
         ->delimiter(',');
-    auto *csv = add_csv(report, options);
-    auto *json = report.add_flag("--json", options.json, "one JSON object")->excludes(csv);
+    auto [csv, json] = add_forms(report, options);
     report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
         ->excludes(csv)
         ->excludes(json);
@@ -89,7 +94,7 @@ void add_when(CLI::App &app, Options &options) {
         " --by-parent", options);
     concurrent.add_flag("--by-parent", options.by_parent, "all tenants of one parent as one");
     add_question(concurrent, options.question);
-    add_csv(concurrent, options);
+    add_forms(concurrent, options);
 }
 
 void add_evidence(CLI::App &app, Options &options) {
@@ -144,10 +149,10 @@ void add_commands(CLI::App &app, Options &options) {
     CLI::App &findings =
         add_command(app, "findings", "Verify a log, then print what an auditor should look at",
                     " --csv", options);
-    add_csv(findings, options);
+    add_forms(findings, options);
     CLI::App &hosts = add_command(
         app, "hosts", "Verify a log, then print each host's record and coverage", "", options);
-    add_csv(hosts, options);
+    add_forms(hosts, options);
     add_when(app, options);
     add_evidence(app, options);
     add_witness(app, options.witness);

@@ -23,7 +23,4 @@ std::string report_csv(const Account &account);
 // price; what FOCUS has no name for begins with x_, as it asks. The payer is the parent.
 std::string report_focus(const Account &account);
 
-// One object: log, hosts, usage (as the CSV's rows), recording and findings.
-std::string report_json(const Account &account);
-
 } // namespace tally

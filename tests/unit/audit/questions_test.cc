@@ -1,6 +1,7 @@
 // The auditor's questions: who, when, how many at once; and the evidence handed on.
 #include "audit/bundle.h"
 #include "audit/concurrent.h"
+#include "audit/json.h"
 #include "audit/report.h"
 #include "audit/timeline.h"
 #include "base/text.h"
@@ -158,6 +159,12 @@ TEST_F(QuestionsAudit, DevicesHeldAtOnceAreCountedAndSoIsStructuringUnderOnePare
     EXPECT_NE(tally("concurrent " + log.directory() + " --by-parent --csv")
                   .output.find("shell,3,10.000,"),
               std::string::npos);
+    std::string json = tally("concurrent " + log.directory() + " --by-parent --json").output;
+    for (const std::string &part :
+         {std::string(R"({"parent": "shell", "certain": {"devices": 3, "seconds": 10.000, )"),
+          std::string(R"({"parent": "d", "certain": {"devices": 0, "seconds": 0.000, )"
+                      R"("from": null}, "possible": {"devices": 1, )")})
+        EXPECT_NE(json.find(part), std::string::npos) << part << "\n" << json;
 }
 
 TEST_F(QuestionsAudit, ABundleProvesAFigureWithoutTheLog) {
@@ -231,6 +238,21 @@ TEST_F(QuestionsAudit, FindingsAndHostsHaveTheirOwnPages) {
     EXPECT_EQ(findings.status, 1);
     EXPECT_EQ(findings.output, "kind,host,sequence,log_index,text\n"
                                "event,gpu2.example,1,1,attestation refused: \n");
+    Outcome as_json = tally("findings " + log.directory() + " --json");
+    EXPECT_EQ(as_json.status, 1);
+    EXPECT_EQ(
+        as_json.output.find("{\n  \"log\": {\"origin\": \"example.com/fleet\", \"size\": 2, "), 0U);
+    std::string rest = R"("event", "host": "gpu2.example", "sequence": 1, "log_index": 1, )"
+                       R"("text": "attestation refused: "})"
+                       "\n  ]\n}\n";
+    EXPECT_TRUE(as_json.output.ends_with("  \"findings\": [\n    {\"kind\": " + rest))
+        << as_json.output;
+    std::string hosts_as_json = tally("hosts " + log.directory() + " --json").output;
+    EXPECT_NE(hosts_as_json.find(R"({"host": "gpu2.example", "attestations": 1, )"),
+              std::string::npos)
+        << hosts_as_json;
+    EXPECT_NE(hosts_as_json.find(R"("uncovered_seconds": 0.000, "findings": 1})"),
+              std::string::npos);
     Outcome hosts = tally("hosts " + log.directory());
     EXPECT_EQ(hosts.status, 1);
     EXPECT_NE(hosts.output.find("gpu2.example             1      1"), std::string::npos)

@@ -1,4 +1,5 @@
 // The figures: what was put into the log comes out, in each form.
+#include "audit/json.h"
 #include "audit/report.h"
 #include "audit/show.h"
 #include "base/text.h"

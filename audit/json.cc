@@ -1,16 +1,19 @@
-// The JSON form of `tally report` (RFC 8259), written member by member: it is small and flat.
-#include "audit/report.h"
+// Written member by member: it is small and flat.
+#include "audit/json.h"
+
 #include "base/text.h"
 #include "findings/names.h"
 
-#include <vector>
+#include <map>
 
 namespace tally {
 
 namespace {
 
+using Members = std::vector<std::pair<const char *, std::string>>;
+
 // {"name": value, ...}, the values being JSON already.
-std::string object(const std::vector<std::pair<const char *, std::string>> &members) {
+std::string object(const Members &members) {
     std::string json;
     for (const auto &[name, value] : members)
         json += (json.empty() ? "" : ", ") + json_string(name) + ": " + value;
@@ -29,16 +32,21 @@ std::string number(uint64_t value) {
 }
 
 std::string hosts(const Account &account) {
+    std::map<std::string, uint64_t> findings;
+    for (const Finding &finding : account.findings)
+        findings[finding.host]++;
     std::vector<std::string> rows;
     for (const auto &[name, host] : account.coverage.hosts())
         rows.push_back(object({{"host", json_string(name)},
+                               {"attestations", number(host.attestations)},
                                {"first_sequence", number(host.first_sequence)},
                                {"last_sequence", number(host.last_sequence)},
                                {"boots", number(host.boots)},
                                {"from", json_string(utc_time(host.begin_wall_ns))},
                                {"to", json_string(utc_time(host.end_wall_ns))},
                                {"covered_seconds", decimal_seconds(host.covered_ns)},
-                               {"uncovered_seconds", decimal_seconds(host.uncovered_ns)}}));
+                               {"uncovered_seconds", decimal_seconds(host.uncovered_ns)},
+                               {"findings", number(findings[name])}}));
     return array(rows);
 }
 
@@ -85,16 +93,49 @@ std::string findings(const Account &account) {
     return array(rows);
 }
 
+std::string peak(const Peak &peak) {
+    return object({{"devices", number(peak.devices)},
+                   {"seconds", decimal_seconds(peak.for_ns)},
+                   {"from", peak.devices == 0 ? "null" : json_string(utc_time(peak.from_ns))}});
+}
+
+// The whole text: the log, then each member on lines of its own.
+std::string text_of(const Account &account, const Members &members) {
+    const Checkpoint &checkpoint = account.log.checkpoint;
+    std::string text =
+        "{\n  \"log\": " + object({{"origin", json_string(checkpoint.origin)},
+                                   {"size", number(checkpoint.size)},
+                                   {"root", json_string(to_base64(checkpoint.root))}});
+    for (const auto &[name, value] : members)
+        text += ",\n  " + json_string(name) + ": " + value;
+    return text + "\n}\n";
+}
+
 } // namespace
 
 std::string report_json(const Account &account) {
-    const Checkpoint &checkpoint = account.log.checkpoint;
-    std::string log = object({{"origin", json_string(checkpoint.origin)},
-                              {"size", number(checkpoint.size)},
-                              {"root", json_string(to_base64(checkpoint.root))}});
-    return "{\n  \"log\": " + log + ",\n  \"hosts\": " + hosts(account) +
-           ",\n  \"usage\": " + usage(account) + ",\n  \"recording\": " + recording(account) +
-           ",\n  \"findings\": " + findings(account) + "\n}\n";
+    return text_of(account, {{"hosts", hosts(account)},
+                             {"usage", usage(account)},
+                             {"recording", recording(account)},
+                             {"findings", findings(account)}});
+}
+
+std::string findings_json(const Account &account) {
+    return text_of(account, {{"findings", findings(account)}});
+}
+
+std::string hosts_json(const Account &account) {
+    return text_of(account, {{"hosts", hosts(account)}});
+}
+
+std::string concurrent_json(const Account &account, const std::vector<Concurrent> &rows,
+                            bool by_parent) {
+    std::vector<std::string> objects;
+    for (const Concurrent &row : rows)
+        objects.push_back(object({{by_parent ? "parent" : "tenant", json_string(row.who)},
+                                  {"certain", peak(row.certain)},
+                                  {"possible", peak(row.possible)}}));
+    return text_of(account, {{"concurrent", array(objects)}});
 }
 
 } // namespace tally
