@@ -4,10 +4,10 @@
 #include "base/durable.h"
 #include "tests/bench/ledger_load.h"
 #include "tests/bench/ledger_sizes.h"
+#include "tests/bench/machine.h"
 #include "tests/unit/collector/program.h"
 #include "tests/unit/collector/support.h"
 
-#include <array>
 #include <cstdio>
 #include <fcntl.h>
 #include <sched.h>
@@ -21,11 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kCollectorCpu = 0;
 
-double environment(const char *name, double otherwise) {
-    const char *value = std::getenv(name);
-    return value != nullptr ? std::atof(value) : otherwise;
-}
-
 void use_other_cpus() {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
@@ -33,20 +28,6 @@ void use_other_cpus() {
         CPU_SET(cpu, &cpus);
     if (CPU_COUNT(&cpus) > 0)
         sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
-// Verifications per second on the collector's CPU, as `openssl speed` has it.
-double openssl_rate() {
-    std::string command = "taskset -c " + std::to_string(kCollectorCpu) +
-                          " openssl speed -seconds 2 ecdsap256 2>/dev/null";
-    FILE *pipe = popen(command.c_str(), "r");
-    std::array<char, 512> line{};
-    double signs = 0, verifies = 0, sign_time = 0, verify_time = 0;
-    while (pipe != nullptr && std::fgets(line.data(), line.size(), pipe) != nullptr)
-        std::sscanf(line.data(), " 256 bits ecdsa (nistp256) %lfs %lfs %lf %lf", &sign_time,
-                    &verify_time, &signs, &verifies);
-    pclose(pipe);
-    return verifies;
 }
 
 double fdatasync_rate(const std::string &path) {
@@ -139,7 +120,7 @@ int main() {
         names.push_back("gpu" + std::to_string(i) + ".example");
     TestKeys keys(names);
     Scratch scratch;
-    double verify_rate = openssl_rate();
+    double verify_rate = openssl_rate(1, std::to_string(kCollectorCpu));
     use_other_cpus();
     std::printf(
         "OpenSSL verifies %.0f P-256 signatures a second on the collector's one CPU; the disk "

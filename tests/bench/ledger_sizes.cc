@@ -52,25 +52,28 @@ void busy(pb::Statement &statement, uint32_t devices, uint32_t workloads, uint32
     }
 }
 
-void print(const char *what, TestHost &host, const pb::Statement &statement) {
-    std::printf("%-64s %6zu bytes\n", what, host.attest(statement).size() + kEntryHeader);
+size_t print(const char *what, TestHost &host, const pb::Statement &statement) {
+    size_t bytes = host.attest(statement).size() + kEntryHeader;
+    std::printf("%-64s %6zu bytes\n", what, bytes);
+    return bytes;
 }
 
 } // namespace
 
-void print_sizes(const TestKeys &keys, const std::string &name) {
+size_t print_sizes(const TestKeys &keys, const std::string &name) {
     TestHost host = keys.host(name);
     host.attest(); // the introduction, hourly
     host.attest();
     pb::Statement idle = long_running(host);
     std::printf("\nbytes of an entry on the log:\n");
-    print("idle host", host, idle);
+    size_t bytes = print("idle host", host, idle);
     pb::Statement shared = idle;
     busy(shared, 8, 20, 1);
     print("8 devices, 20 workloads, each on one of the devices", host, shared);
     pb::Statement all = idle;
     busy(all, 8, 20, 8);
     print("8 devices, 20 workloads, each on all of the devices", host, all);
+    return bytes;
 }
 
 } // namespace tally
