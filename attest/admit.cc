@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <ctime>
+#include <limits>
+#include <map>
+#include <mutex>
 #include <openssl/asn1.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -80,11 +83,42 @@ std::variant<KeyCache::Known, Breach> signer_of(const pb::Statement &statement, 
 // A thousand busy hosts' keys and room to spare; about 2 KiB each.
 constexpr size_t kKeptKeys = 4096;
 
+// In seconds: all certificates of a chain are valid within.
+struct Validity {
+    time_t from = std::numeric_limits<time_t>::min();
+    time_t to = std::numeric_limits<time_t>::max();
+};
+
+time_t seconds_of(const ASN1_TIME *time) {
+    tm parts{};
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : 0;
+}
+
+Validity validity_of(X509_STORE_CTX *verified) {
+    Validity validity;
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(verified);
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        const X509 *link = sk_X509_value(chain, i);
+        validity.from = std::max(validity.from, seconds_of(X509_get0_notBefore(link)));
+        validity.to = std::min(validity.to, seconds_of(X509_get0_notAfter(link)));
+    }
+    return validity;
+}
+
 } // namespace
 
 struct FleetRoot::Impl {
     Store store;
     KeyCache keys{kKeptKeys};
+
+    // Certificates that were good, and when: to judge one costs as much as three signatures, and a
+    // host brings the same one every hour.
+    struct Good {
+        Signer signer;
+        Validity validity;
+    };
+    std::mutex mutex;
+    std::map<Bytes, Good> good;
 };
 
 KeyCache &FleetRoot::keys() const {
@@ -118,13 +152,23 @@ Result<FleetRoot> FleetRoot::from_pem(const std::string &pem) {
 }
 
 Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_ns) const {
+    auto when = static_cast<time_t>(wall_ns / 1'000'000'000);
+    Bytes name = to_bytes(certificate);
+    {
+        std::lock_guard lock(impl_->mutex);
+        auto known = impl_->good.find(name);
+        // At the very ends of its time it is judged anew.
+        if (known != impl_->good.end() && known->second.validity.from < when &&
+            when < known->second.validity.to)
+            return known->second.signer;
+    }
     const unsigned char *at = certificate.data();
     Certificate parsed(d2i_X509(nullptr, &at, static_cast<long>(certificate.size())));
     if (!parsed || at != certificate.data() + certificate.size())
         return Error{"is not a DER certificate"};
     StoreContext context(X509_STORE_CTX_new());
     X509_STORE_CTX_init(context.get(), impl_->store.get(), parsed.get(), nullptr);
-    X509_STORE_CTX_set_time(context.get(), 0, static_cast<time_t>(wall_ns / 1'000'000'000));
+    X509_STORE_CTX_set_time(context.get(), 0, when);
     // OpenSSL does not know our extended key usage; that it is there is checked below.
     X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(context.get()), X509_PURPOSE_ANY);
     if (X509_verify_cert(context.get()) != 1)
@@ -140,7 +184,12 @@ Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_n
         return known.error();
     if (known->key.type() != KeyType::kEcdsaP256)
         return Error{"does not hold an ECDSA P-256 key"};
-    return Signer{*std::move(known), dns_names(parsed.get())};
+    Signer signer{*std::move(known), dns_names(parsed.get())};
+    std::lock_guard lock(impl_->mutex);
+    if (impl_->good.size() >= kKeptKeys)
+        impl_->good.clear();
+    impl_->good.insert_or_assign(std::move(name), Impl::Good{signer, validity_of(context.get())});
+    return signer;
 }
 
 std::variant<Unverified, Breach> read_attestation(ByteView attestation) {

@@ -16,8 +16,12 @@ struct FreeKey {
 struct FreeContext {
     void operator()(EVP_MD_CTX *context) const { EVP_MD_CTX_free(context); }
 };
+struct FreeKeyContext {
+    void operator()(EVP_PKEY_CTX *context) const { EVP_PKEY_CTX_free(context); }
+};
 using Key = std::unique_ptr<EVP_PKEY, FreeKey>;
 using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeKeyContext>;
 
 Result<KeyType> type_of(const EVP_PKEY *key) {
     if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519)
@@ -45,6 +49,17 @@ const EVP_MD *sha256_method() {
     return method;
 }
 
+// Ready to verify digests; copied for each, which costs a fraction of looking the algorithm up anew
+// in OpenSSL's providers. Null for Ed25519, which takes messages.
+KeyContext verifier_of(EVP_PKEY *key, KeyType type) {
+    if (type != KeyType::kEcdsaP256)
+        return nullptr;
+    KeyContext context(EVP_PKEY_CTX_new(key, nullptr));
+    if (!context || EVP_PKEY_verify_init(context.get()) != 1)
+        return nullptr;
+    return context;
+}
+
 const EVP_MD *digest_for(KeyType type) {
     return type == KeyType::kEcdsaP256 ? sha256_method() : nullptr;
 }
@@ -61,8 +76,13 @@ Digest sha256(ByteView bytes) {
     return digest;
 }
 
+namespace {
+thread_local Context spare; // the last one that this thread was done with
+} // namespace
+
 struct Sha256::State {
-    Context context{EVP_MD_CTX_new()};
+    Context context{spare ? std::move(spare) : Context(EVP_MD_CTX_new())};
+    ~State() { spare = std::move(context); }
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
@@ -82,9 +102,13 @@ Digest Sha256::finish() {
 }
 
 struct VerifyingKey::Impl {
+    Impl(Key a_key, KeyType a_type, Bytes an_spki)
+        : key(std::move(a_key)), type(a_type), spki(std::move(an_spki)),
+          verifier(verifier_of(key.get(), type)) {}
     Key key;
     KeyType type;
     Bytes spki;
+    KeyContext verifier;
 };
 
 VerifyingKey::VerifyingKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {
@@ -109,7 +133,7 @@ Result<VerifyingKey> VerifyingKey::from_spki(ByteView der) {
     // A key is named by the hash of these bytes, so only their one canonical form is taken.
     if (!equal(spki, der))
         return Error{"not a canonical SubjectPublicKeyInfo"};
-    return VerifyingKey(std::make_shared<Impl>(Impl{std::move(key), *type, std::move(spki)}));
+    return VerifyingKey(std::make_shared<Impl>(std::move(key), *type, std::move(spki)));
 }
 
 Result<VerifyingKey> VerifyingKey::from_ed25519(ByteView raw) {
@@ -117,8 +141,7 @@ Result<VerifyingKey> VerifyingKey::from_ed25519(ByteView raw) {
     if (!key)
         return Error{"not an Ed25519 public key"};
     Bytes spki = spki_of(key.get());
-    return VerifyingKey(
-        std::make_shared<Impl>(Impl{std::move(key), KeyType::kEd25519, std::move(spki)}));
+    return VerifyingKey(std::make_shared<Impl>(std::move(key), KeyType::kEd25519, std::move(spki)));
 }
 
 KeyType VerifyingKey::type() const {
@@ -129,9 +152,14 @@ const Bytes &VerifyingKey::spki() const {
 }
 
 bool VerifyingKey::verify(ByteView message, ByteView signature) const {
+    if (impl_->type == KeyType::kEcdsaP256) {
+        KeyContext context(impl_->verifier ? EVP_PKEY_CTX_dup(impl_->verifier.get()) : nullptr);
+        Digest digest = sha256(message);
+        return context && EVP_PKEY_verify(context.get(), signature.data(), signature.size(),
+                                          digest.data(), digest.size()) == 1;
+    }
     Context context(EVP_MD_CTX_new());
-    return EVP_DigestVerifyInit(context.get(), nullptr, digest_for(impl_->type), nullptr,
-                                impl_->key.get()) == 1 &&
+    return EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, impl_->key.get()) == 1 &&
            EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
                             message.size()) == 1;
 }
@@ -165,8 +193,8 @@ VerifyingKey SigningKey::verifying_key() const {
     EVP_PKEY_up_ref(impl_->key.get());
     Key shared(impl_->key.get());
     Bytes spki = spki_of(shared.get());
-    return VerifyingKey(std::make_shared<VerifyingKey::Impl>(
-        VerifyingKey::Impl{std::move(shared), impl_->type, std::move(spki)}));
+    return VerifyingKey(
+        std::make_shared<VerifyingKey::Impl>(std::move(shared), impl_->type, std::move(spki)));
 }
 
 Result<Bytes> SigningKey::sign(ByteView message) const {

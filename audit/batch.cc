@@ -73,8 +73,8 @@ void Batch::open(const FleetRoot &root) {
             item.breach = std::move(*breach);
             continue;
         }
-        item.key = std::get<KeyCache::Known>(std::move(certified));
-        item.breach = verify_signature(*item.read, *item.key);
+        item.certified = std::get<KeyCache::Known>(std::move(certified));
+        item.breach = verify_signature(*item.read, *item.certified);
         item.verified = !item.breach;
     }
 }
@@ -85,16 +85,13 @@ void Batch::assign_keys(HostKeys &keys) {
             continue;
         const std::string &host = item.read->opened.statement.host();
         if (item.verified) {
-            keys.add(host, *item.key);
+            keys.add(host, *item.certified);
             continue;
         }
-        const KeyCache::Known *key = keys.find(host, item.read->envelope.key_id);
-        if (key == nullptr) {
+        item.key = keys.find(host, item.read->envelope.key_id);
+        if (item.key == nullptr)
             item.breach = Breach{pb::Refusal::CODE_BAD_CERTIFICATE,
                                  "the log has no signing certificate of this host before it"};
-            continue;
-        }
-        item.key = *key;
     }
 }
 

@@ -34,7 +34,8 @@ struct Batch {
     struct Item {
         Digest leaf{};
         std::optional<Unverified> read;
-        std::optional<KeyCache::Known> key; // the one it must be signed with
+        std::optional<KeyCache::Known> certified; // by the certificate that it brings
+        const KeyCache::Known *key = nullptr;     // else the one it must be signed with
         std::optional<Breach> breach;
         bool verified = false;
     };
@@ -46,7 +47,7 @@ struct Batch {
     // In a worker: hashes, takes apart, verifies what brings its own certificate.
     void open(const FleetRoot &root);
     // In the log's order: takes note of new keys, and gives each entry the key it must be signed
-    // with.
+    // with, which stays in `keys`.
     void assign_keys(HostKeys &keys);
     // In a worker: verifies what open() could not.
     void verify();
