@@ -20,6 +20,44 @@ Bytes serialise(std::string_view payload, std::string_view signature, const std:
     return bytes;
 }
 
+constexpr int kLengthDelimited = 2; // protobuf's wire type
+
+// Takes the tag and the length from the front of `rest` if they are in their shortest form.
+bool take_head(ByteView &rest, uint8_t tag, size_t length) {
+    if (rest.empty() || rest[0] != tag)
+        return false;
+    rest = rest.subspan(1);
+    for (;; length >>= 7) {
+        auto byte = static_cast<uint8_t>((length & 0x7f) | (length > 0x7f ? 0x80 : 0));
+        if (rest.empty() || rest[0] != byte)
+            return false;
+        rest = rest.subspan(1);
+        if (length <= 0x7f)
+            return true;
+    }
+}
+
+bool take_field(ByteView &rest, int number, std::string_view value) {
+    if (value.empty())
+        return true; // proto3 leaves it out
+    if (!take_head(rest, static_cast<uint8_t>(number << 3 | kLengthDelimited), value.size()) ||
+        rest.size() < value.size() || !equal(rest.first(value.size()), view(value)))
+        return false;
+    rest = rest.subspan(value.size());
+    return true;
+}
+
+// Whether `rest` is what serialise() writes of `envelope`, without writing it.
+bool is_canonical(const pb::Envelope &envelope, ByteView rest) {
+    const pb::Signature &line = envelope.signatures(0);
+    return take_field(rest, pb::Envelope::kPayloadFieldNumber, envelope.payload()) &&
+           take_field(rest, pb::Envelope::kPayloadTypeFieldNumber, envelope.payloadtype()) &&
+           take_head(rest, pb::Envelope::kSignaturesFieldNumber << 3 | kLengthDelimited,
+                     line.ByteSizeLong()) &&
+           take_field(rest, pb::Signature::kSigFieldNumber, line.sig()) &&
+           take_field(rest, pb::Signature::kKeyidFieldNumber, line.keyid()) && rest.empty();
+}
+
 } // namespace
 
 Bytes dsse_pae(std::string_view type, ByteView body) {
@@ -64,7 +102,7 @@ Result<Envelope> dsse_open(ByteView attestation) {
     // The signature covers the payload alone. So that nothing else can ride along, the envelope
     // must be the very bytes that dsse_seal would have written: known fields only, each once, in
     // order.
-    if (!equal(serialise(parsed.payload(), line.sig(), line.keyid()), attestation))
+    if (!is_canonical(parsed, attestation))
         return Error{"envelope is not in its canonical form"};
     return Envelope{to_bytes(view(parsed.payload())), to_bytes(view(line.sig())), line.keyid()};
 }

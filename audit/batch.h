@@ -8,6 +8,7 @@
 #include <future>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace tally {
@@ -20,7 +21,7 @@ public:
     void add(const std::string &host, const KeyCache::Known &key);
 
 private:
-    std::map<std::string, std::map<std::string, KeyCache::Known>> keys_;
+    std::unordered_map<std::string, std::map<std::string, KeyCache::Known>> keys_;
 };
 
 struct Batch {

@@ -8,6 +8,7 @@
 #include "findings/entry.h"
 
 #include <deque>
+#include <unordered_map>
 
 namespace tally {
 
@@ -50,7 +51,7 @@ private:
     static Place place(const Chain &chain, const Opened &opened);
     static bool was_missing(const Chain &chain, const Opened &opened);
 
-    std::map<std::string, Chain> chains_;
+    std::unordered_map<std::string, Chain> chains_;
 };
 
 } // namespace tally

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "findings/rule.h"
 
+#include <unordered_map>
+
 namespace tally {
 
 namespace {
@@ -81,7 +83,7 @@ private:
     }
 
     uint64_t tolerance_;
-    std::map<std::string, Host> hosts_;
+    std::unordered_map<std::string, Host> hosts_;
 };
 
 } // namespace
