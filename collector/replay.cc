@@ -3,10 +3,14 @@
 #include <filesystem>
 #include <memory>
 #include <openssl/x509.h>
+#include <set>
 
 namespace tally {
 
 namespace {
+
+// Entries that are indexed at once: each host's state is written once for all of its own.
+constexpr size_t kTransaction = 16384;
 
 // The SubjectPublicKeyInfo of a certificate that was checked on arrival.
 Result<Bytes> public_key_of(const std::string &certificate) {
@@ -23,13 +27,14 @@ Result<Bytes> public_key_of(const std::string &certificate) {
 }
 
 // What does not go on from its host's last sequence was kept as the other side of a fork.
-IndexRow replay(uint64_t log_index, const Opened &opened, Hosts &hosts, Hosts &changed) {
+IndexRow replay(uint64_t log_index, const Opened &opened, Hosts &hosts,
+                std::set<std::string> &changed) {
     const pb::Statement &statement = opened.statement;
     HostState &state = hosts[statement.host()];
     if (statement.sequence() <= state.head.sequence)
         return fork_row(log_index, statement, opened.digest);
     follow(state, statement, opened.digest, opened.signing_key);
-    changed[statement.host()] = state;
+    changed.insert(statement.host());
     return index_row(log_index, statement, state);
 }
 
@@ -55,26 +60,32 @@ Result<Hosts> catch_up(Index &index, TileLog &log, Judge *judge) {
     if (!hosts)
         return hosts.error();
     while (index.size() < log.size()) {
-        uint64_t bundle = index.size() / kTileWidth;
-        auto entries = log.entries(bundle);
-        if (!entries)
-            return entries.error();
         std::vector<IndexRow> rows;
-        Hosts changed;
-        for (size_t i = index.size() % kTileWidth; i < entries->size(); ++i) {
-            uint64_t log_index = bundle * kTileWidth + i;
-            auto opened = reopen((*entries)[i]);
-            if (!opened)
-                return Error{"log entry " + std::to_string(log_index) + ": " +
-                             opened.error().message};
-            rows.push_back(replay(log_index, *opened, *hosts, changed));
-            if (judge != nullptr)
-                judge->add(log_index, *std::move(opened));
+        std::set<std::string> names;
+        uint64_t size = index.size();
+        while (size < log.size() && rows.size() < kTransaction) {
+            uint64_t bundle = size / kTileWidth;
+            auto entries = log.entries(bundle);
+            if (!entries)
+                return entries.error();
+            for (size_t i = size % kTileWidth; i < entries->size(); ++i) {
+                uint64_t log_index = bundle * kTileWidth + i;
+                auto opened = reopen((*entries)[i]);
+                if (!opened)
+                    return Error{"log entry " + std::to_string(log_index) + ": " +
+                                 opened.error().message};
+                rows.push_back(replay(log_index, *opened, *hosts, names));
+                if (judge != nullptr)
+                    judge->add(log_index, *std::move(opened));
+            }
+            size = bundle * kTileWidth + entries->size();
         }
-        uint64_t size = bundle * kTileWidth + entries->size();
         auto root = log.root_at(size);
         if (!root)
             return root.error();
+        Hosts changed;
+        for (const std::string &name : names)
+            changed[name] = hosts->at(name);
         TALLY_TRY(index.add(rows, changed, size, *root));
     }
     return hosts;
