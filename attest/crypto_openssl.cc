@@ -1,8 +1,10 @@
 // The crypto seam on the central side: OpenSSL 3.
 #include "attest/crypto.h"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -33,6 +35,33 @@ Result<KeyType> type_of(const EVP_PKEY *key) {
         std::string_view(group, length) == "prime256v1")
         return KeyType::kEcdsaP256;
     return Error{"not an ECDSA P-256 or Ed25519 key"};
+}
+
+// What every uncompressed P-256 SubjectPublicKeyInfo begins with; its point follows.
+constexpr uint8_t kP256Prefix[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                   0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                   0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+constexpr size_t kPointSize = 65;
+
+bool is_plain_p256(ByteView der) {
+    return der.size() == sizeof(kP256Prefix) + kPointSize && der[sizeof(kP256Prefix)] == 0x04 &&
+           equal(der.first(sizeof(kP256Prefix)), kP256Prefix);
+}
+
+// Null for a point that is not on the curve. A tenth of what OpenSSL's decoders take.
+Key p256_of(ByteView point) {
+    KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+    std::string group = "prime256v1";
+    Bytes bytes = to_bytes(point);
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes.data(), bytes.size()),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY *key = nullptr;
+    if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+        EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+        return nullptr;
+    return Key(key);
 }
 
 Bytes spki_of(EVP_PKEY *key) {
@@ -122,6 +151,13 @@ VerifyingKey &VerifyingKey::operator=(VerifyingKey other) noexcept {
 VerifyingKey::~VerifyingKey() = default;
 
 Result<VerifyingKey> VerifyingKey::from_spki(ByteView der) {
+    if (is_plain_p256(der)) { // nearly all, and canonical as it stands
+        Key key = p256_of(der.subspan(sizeof(kP256Prefix)));
+        if (!key)
+            return Error{"not a DER SubjectPublicKeyInfo"};
+        return VerifyingKey(
+            std::make_shared<Impl>(std::move(key), KeyType::kEcdsaP256, to_bytes(der)));
+    }
     const unsigned char *at = der.data();
     Key key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
     if (!key || at != der.data() + der.size())
@@ -166,7 +202,7 @@ bool VerifyingKey::verify(ByteView message, ByteView signature) const {
 
 struct SigningKey::Impl {
     Key key;
-    KeyType type;
+    VerifyingKey verifying;
 };
 
 SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
@@ -186,21 +222,22 @@ Result<SigningKey> SigningKey::from_pem(const std::string &pem) {
     auto type = type_of(key.get());
     if (!type)
         return type.error();
-    return SigningKey(std::make_unique<Impl>(Impl{std::move(key), *type}));
+    EVP_PKEY_up_ref(key.get());
+    Key shared(key.get());
+    Bytes spki = spki_of(shared.get());
+    VerifyingKey verifying(
+        std::make_shared<VerifyingKey::Impl>(std::move(shared), *type, std::move(spki)));
+    return SigningKey(std::make_unique<Impl>(Impl{std::move(key), std::move(verifying)}));
 }
 
 VerifyingKey SigningKey::verifying_key() const {
-    EVP_PKEY_up_ref(impl_->key.get());
-    Key shared(impl_->key.get());
-    Bytes spki = spki_of(shared.get());
-    return VerifyingKey(
-        std::make_shared<VerifyingKey::Impl>(std::move(shared), impl_->type, std::move(spki)));
+    return impl_->verifying;
 }
 
 Result<Bytes> SigningKey::sign(ByteView message) const {
     Context context(EVP_MD_CTX_new());
     size_t size = 0;
-    if (EVP_DigestSignInit(context.get(), nullptr, digest_for(impl_->type), nullptr,
+    if (EVP_DigestSignInit(context.get(), nullptr, digest_for(impl_->verifying.type()), nullptr,
                            impl_->key.get()) != 1 ||
         EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
         return Error{"sign: OpenSSL refused the key"};
