@@ -6,6 +6,7 @@
 #include "tests/unit/support/keys.h"
 
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <gtest/gtest.h>
 
@@ -102,6 +103,23 @@ TEST_F(Admission, ACertificateOfAnotherHostDoesNotCount) {
     auto result = open_attestation(liar.attest(), {}, root);
     ASSERT_TRUE(std::holds_alternative<Breach>(result));
     EXPECT_NE(std::get<Breach>(result).reason.find("does not name host"), std::string::npos);
+}
+
+TEST_F(Admission, ACertificateThatWasGoodIsNotGoodForEver) {
+    Bytes two_days =
+        certificate(std::string("subjectAltName=DNS:gpu1.example\nkeyUsage=digitalSignature\n"
+                                "extendedKeyUsage=") +
+                    kStatementSigningOid);
+    uint64_t now = static_cast<uint64_t>(std::time(nullptr)) * TestHost::kSecond;
+    for (int round = 0; round < 2; round++) {
+        auto good = root_.check(two_days, now + kDay);
+        ASSERT_TRUE(good) << good.error().message;
+        EXPECT_EQ(good->hosts, std::vector<std::string>{kHost});
+        EXPECT_FALSE(root_.check(two_days, now + 3 * kDay));
+        EXPECT_FALSE(root_.check(two_days, now - kDay));
+    }
+    TestKeys others;
+    EXPECT_FALSE(root_of(others).check(two_days, now + kDay));
 }
 
 TEST_F(Admission, ACertificateOfAnotherFleetDoesNotCount) {

@@ -127,6 +127,16 @@ TEST_F(Seam, OnlyP256KeysAreTaken) {
     EXPECT_FALSE(VerifyingKey::from_spki({}));
 }
 
+TEST_F(Seam, APointThatIsNotOnTheCurveIsNoKey) {
+    Bytes spki = keys_.signing_key("gpu1.example").verifying_key().spki();
+    EXPECT_TRUE(VerifyingKey::from_spki(spki));
+    for (size_t at = 0; at < spki.size(); at++) {
+        Bytes changed = spki;
+        changed[at] ^= 0x01;
+        EXPECT_FALSE(VerifyingKey::from_spki(changed)) << at;
+    }
+}
+
 TEST_F(Seam, BothPemFormsAreTaken) {
     std::string pkcs8 = file("hosts/gpu1.example/signing.key");
     ASSERT_EQ(shell("openssl ec -in " + pkcs8 + " -out " + file("sec1.key") + " 2>/dev/null"), 0);
