@@ -131,6 +131,7 @@ std::string hosts_json(const Account &account) {
 std::string concurrent_json(const Account &account, const std::vector<Concurrent> &rows,
                             bool by_parent) {
     std::vector<std::string> objects;
+    objects.reserve(rows.size());
     for (const Concurrent &row : rows)
         objects.push_back(object({{by_parent ? "parent" : "tenant", json_string(row.who)},
                                   {"certain", peak(row.certain)},
