@@ -8,9 +8,11 @@
 #include "tests/unit/collector/program.h"
 #include "tests/unit/collector/support.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
 #include <sched.h>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -20,6 +22,16 @@ using namespace tally;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kCollectorCpu = 0;
+
+// STREAMS="1 50 1000", one run each.
+std::vector<size_t> stream_counts() {
+    const char *value = std::getenv("STREAMS");
+    std::istringstream words(value != nullptr ? value : "1 50 1000");
+    std::vector<size_t> counts;
+    for (size_t count = 0; words >> count;)
+        counts.push_back(std::max<size_t>(count, 1));
+    return counts;
+}
 
 void use_other_cpus() {
     cpu_set_t cpus;
@@ -113,7 +125,8 @@ void run(const TestKeys &keys, size_t streams, size_t total, double verify_rate)
 } // namespace
 
 int main() {
-    auto most = static_cast<size_t>(environment("STREAMS", 1000));
+    std::vector<size_t> counts = stream_counts();
+    size_t most = *std::max_element(counts.begin(), counts.end());
     auto total = static_cast<size_t>(environment("ATTESTATIONS", 20000));
     std::vector<std::string> names;
     for (size_t i = 0; i < most; ++i)
@@ -130,10 +143,8 @@ int main() {
         "streams  receipted   of verify  per CPU-s    p50     p99 ms   p50     p99 ms  memory\n"
         "                        rate                 full load        half load        per "
         "stream\n");
-    for (size_t streams : {size_t{1}, size_t{50}, size_t{1000}}) {
-        if (streams <= most)
-            run(keys, streams, total, verify_rate);
-    }
+    for (size_t streams : counts)
+        run(keys, streams, total, verify_rate);
     print_sizes(keys, names[0]);
     return 0;
 }
