@@ -14,7 +14,7 @@ namespace tally {
 
 using Digest = std::array<uint8_t, 32>; // SHA-256
 
-Digest sha256(ByteView bytes);
+Digest sha256(ByteView first, ByteView then = {}); // of one after the other
 
 // Over several pieces without joining them first.
 class Sha256 {

@@ -37,10 +37,8 @@ struct KeyContext {
 
 } // namespace
 
-Digest sha256(ByteView bytes) {
-    Digest digest;
-    mbedtls_sha256_ret(bytes.data(), bytes.size(), digest.data(), /*is224=*/0);
-    return digest;
+Digest sha256(ByteView first, ByteView then) {
+    return Sha256().update(first).update(then).finish();
 }
 
 struct Sha256::State {

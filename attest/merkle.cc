@@ -14,31 +14,40 @@ uint64_t split_point(uint64_t n) {
 }
 
 // MTH(D[begin:begin+size]) from perfect subtrees; begin is a multiple of the largest of them.
-Result<Digest> range_root(uint64_t begin, uint64_t size, const HashReader &read) {
+// Any other size reaches to the tree's end, so that `begin` names it in `edge`.
+Result<Digest> range_root(uint64_t begin, uint64_t size, const HashReader &read,
+                          EdgeRoots *edge = nullptr) {
     if (std::has_single_bit(size)) {
         auto level = static_cast<unsigned>(std::countr_zero(size));
         return read(level, begin >> level);
+    }
+    if (edge != nullptr) {
+        if (auto known = edge->find(begin); known != edge->end())
+            return known->second;
     }
     uint64_t left_size = split_point(size);
     auto left = range_root(begin, left_size, read);
     if (!left)
         return left;
-    auto right = range_root(begin + left_size, size - left_size, read);
+    auto right = range_root(begin + left_size, size - left_size, read, edge);
     if (!right)
         return right;
-    return node_hash(*left, *right);
+    Digest root = node_hash(*left, *right);
+    if (edge != nullptr)
+        edge->emplace(begin, root);
+    return root;
 }
 
 // PATH(index, D[begin:begin+size]), RFC 6962 2.1.1; index counts from begin.
-Status path(uint64_t index, uint64_t begin, uint64_t size, const HashReader &read,
+Status path(uint64_t index, uint64_t begin, uint64_t size, const HashReader &read, EdgeRoots *edge,
             std::vector<Digest> &proof) {
     if (size == 1)
         return ok();
     uint64_t k = split_point(size);
     bool left = index < k;
-    TALLY_TRY(left ? path(index, begin, k, read, proof)
-                   : path(index - k, begin + k, size - k, read, proof));
-    auto sibling = left ? range_root(begin + k, size - k, read) : range_root(begin, k, read);
+    TALLY_TRY(left ? path(index, begin, k, read, edge, proof)
+                   : path(index - k, begin + k, size - k, read, edge, proof));
+    auto sibling = left ? range_root(begin + k, size - k, read, edge) : range_root(begin, k, read);
     if (!sibling)
         return sibling.error();
     proof.push_back(*sibling);
@@ -76,7 +85,7 @@ Error too_short() {
 
 Digest leaf_hash(ByteView entry) {
     const uint8_t prefix = 0x00;
-    return Sha256().update({&prefix, 1}).update(entry).finish();
+    return sha256({&prefix, 1}, entry);
 }
 
 Digest node_hash(const Digest &left, const Digest &right) {
@@ -117,11 +126,12 @@ Digest subtree_root(std::span<const Digest> leaves) {
     return tree.root();
 }
 
-Result<std::vector<Digest>> inclusion_proof(uint64_t index, uint64_t size, const HashReader &read) {
+Result<std::vector<Digest>> inclusion_proof(uint64_t index, uint64_t size, const HashReader &read,
+                                            EdgeRoots *edge) {
     if (index >= size)
         return Error{"no leaf " + std::to_string(index) + " in a tree of " + std::to_string(size)};
     std::vector<Digest> proof;
-    TALLY_TRY(path(index, 0, size, read, proof));
+    TALLY_TRY(path(index, 0, size, read, edge, proof));
     return proof;
 }
 

@@ -6,6 +6,7 @@
 #include "attest/crypto.h"
 
 #include <functional>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -39,8 +40,13 @@ Digest subtree_root(std::span<const Digest> leaves);
 // `position << level`; how tiles or memory serve proofs.
 using HashReader = std::function<Result<Digest>(unsigned level, uint64_t position)>;
 
-// RFC 6962 2.1.1, leaf to root. An error unless index < size.
-Result<std::vector<Digest>> inclusion_proof(uint64_t index, uint64_t size, const HashReader &read);
+// Of a tree of one size, by their first leaf: roots along the right edge, which belong to no
+// perfect subtree. Proofs of many leaves ask for the same few.
+using EdgeRoots = std::map<uint64_t, Digest>;
+
+// RFC 6962 2.1.1, leaf to root. An error unless index < size. `edge`: kept from one to the next.
+Result<std::vector<Digest>> inclusion_proof(uint64_t index, uint64_t size, const HashReader &read,
+                                            EdgeRoots *edge = nullptr);
 // RFC 6962 2.1.2. An error unless 0 < older <= size.
 Result<std::vector<Digest>> consistency_proof(uint64_t older, uint64_t size,
                                               const HashReader &read);

@@ -79,6 +79,7 @@ Status TileLog::recover(uint64_t at_least) {
 
 Status TileLog::append(std::span<const ByteView> entries) {
     uint64_t older = size();
+    edge_roots_.clear();
     std::vector<TileFile> files;
     std::vector<FilledTile> filled;
     for (ByteView entry : entries) {
@@ -138,7 +139,8 @@ Status TileLog::add_signatures(const std::string &lines) {
 
 Result<std::vector<Digest>> TileLog::inclusion(uint64_t index) {
     return inclusion_proof(
-        index, size(), [this](unsigned level, uint64_t position) { return hash(level, position); });
+        index, size(), [this](unsigned level, uint64_t position) { return hash(level, position); },
+        &edge_roots_);
 }
 
 Result<std::vector<Digest>> TileLog::consistency(uint64_t older) {

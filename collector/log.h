@@ -60,7 +60,8 @@ private:
     std::string checkpoint_;
     std::vector<std::string> foreign_;
     Edge edge_;
-    Bytes bundle_; // the entry bundle that is not full yet
+    Bytes bundle_;         // the entry bundle that is not full yet
+    EdgeRoots edge_roots_; // at the present size
     // Full tiles read or written last, by level and index.
     std::map<std::pair<unsigned, uint64_t>, TileTree> cache_;
 };
