@@ -83,6 +83,7 @@ void Stream::on_hello(const pb::Hello &hello) {
         std::lock_guard lock(mutex_);
         if (phase_ == Phase::kGreeting)
             phase_ = Phase::kResuming;
+        takes_receipts_ = hello.takes_receipts();
     }
     services_.sequencer.join(
         peer_.host, number_, hello.checkpoint_size(),
@@ -289,8 +290,7 @@ void Stream::advance_io() {
     if (!writing_ && !outbox_.empty()) {
         reply_.Clear();
         bool own = false;
-        grpc::SerializationTraits<pb::AttestReply>::Serialize(outbox_.front(), &reply_, &own);
-        outbox_.pop_front();
+        grpc::SerializationTraits<pb::AttestReply>::Serialize(next_reply(), &reply_, &own);
         writing_ = true;
         // With more to come gRPC may wait, and send several in one piece.
         grpc::WriteOptions options;
@@ -312,6 +312,30 @@ void Stream::advance_io() {
         reading_ = true;
         StartRead(&request_);
     }
+}
+
+// What is ready goes as one message where the host takes it: for gRPC, TLS and the kernel a message
+// costs the same, whatever is in it.
+pb::AttestReply Stream::next_reply() {
+    pb::AttestReply reply = std::move(outbox_.front());
+    outbox_.pop_front();
+    if (!takes_receipts_ || !reply.has_receipt())
+        return reply;
+    pb::AttestReply batch;
+    auto &receipts = *batch.mutable_receipts()->mutable_receipts();
+    *receipts.Add() = std::move(*reply.mutable_receipt());
+    std::string checkpoint = receipts[0].checkpoint();
+    for (size_t bytes = receipts[0].ByteSizeLong();
+         bytes < kReply && !outbox_.empty() && outbox_.front().has_receipt(); outbox_.pop_front()) {
+        pb::Receipt &next = *receipts.Add();
+        next = std::move(*outbox_.front().mutable_receipt());
+        if (next.checkpoint() == checkpoint)
+            next.clear_checkpoint();
+        else
+            checkpoint = next.checkpoint();
+        bytes += next.ByteSizeLong();
+    }
+    return batch;
 }
 
 void Stream::OnWriteDone(bool good) {

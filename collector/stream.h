@@ -62,7 +62,8 @@ public:
 private:
     enum class Phase { kGreeting, kResuming, kOpen, kEnding };
     static constexpr size_t kWindow = 64;
-    static constexpr size_t kPage = 256; // receipts looked up at once when a host resumes
+    static constexpr size_t kPage = 256;        // receipts looked up at once when a host resumes
+    static constexpr size_t kReply = 32U << 10; // no more receipts in a message that has so much
 
     void on_hello(const pb::Hello &hello);
     void on_joined(Sequencer::Joined joined, uint64_t first_unreceipted);
@@ -79,6 +80,7 @@ private:
     void log_refusal(const pb::Refusal &refusal) const;
     void end(grpc::Status status);
     void advance_io(); // with mutex_ held: starts what can be started
+    pb::AttestReply next_reply();
     std::string name() const;
 
     const uint64_t number_;
@@ -96,10 +98,11 @@ private:
     bool handling_ = false; // what was read is being looked at
     bool working_ = false;  // a turn is taken or waited for
     bool writing_ = false;
-    bool broken_ = false;   // cancelled, or a write failed: nothing more can be sent
-    bool finished_ = false; // Finish was called
-    bool asked_ = false;    // for a page of old receipts
-    uint64_t next_old_ = 0; // the old receipts still to be asked for
+    bool broken_ = false;         // cancelled, or a write failed: nothing more can be sent
+    bool finished_ = false;       // Finish was called
+    bool asked_ = false;          // for a page of old receipts
+    bool takes_receipts_ = false; // several in one message
+    uint64_t next_old_ = 0;       // the old receipts still to be asked for
     uint64_t last_old_ = 0;
     std::deque<std::string> inbox_; // attestations, as they came
     std::deque<size_t> in_flight_;  // the bytes of those the sequencer has

@@ -161,6 +161,7 @@ void Uplink::greet() {
     pb::AttestRequest request;
     request.mutable_hello()->set_first_unreceipted(receipts_.first_unreceipted());
     request.mutable_hello()->set_checkpoint_size(receipts_.checkpoint_size());
+    request.mutable_hello()->set_takes_receipts(true);
     call_->send(serialize(request));
     state_ = State::kGreeting;
     pump();
@@ -205,6 +206,8 @@ void Uplink::take_replies() {
             on_resume(reply.resume());
         else if (parsed && reply.has_receipt() && state_ == State::kStreaming)
             on_receipt(reply.receipt());
+        else if (parsed && reply.has_receipts() && state_ == State::kStreaming)
+            on_receipts(*reply.mutable_receipts());
         else
             fail(": a reply that does not belong here");
     }
@@ -265,6 +268,19 @@ void Uplink::on_receipt(const pb::Receipt &receipt) {
         log_.warning(released.error().message);
     await_collector();
     succeed();
+}
+
+void Uplink::on_receipts(pb::Receipts &batch) {
+    std::string checkpoint;
+    for (pb::Receipt &receipt : *batch.mutable_receipts()) {
+        if (!receipt.checkpoint().empty())
+            checkpoint = receipt.checkpoint();
+        else
+            receipt.set_checkpoint(checkpoint);
+        on_receipt(receipt);
+        if (call_ == nullptr) // it was not good
+            return;
+    }
 }
 
 void Uplink::on_fault(const Receipts::Fault &fault) {

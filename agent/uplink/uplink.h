@@ -92,6 +92,7 @@ private:
     void on_resume(const pb::Resume &resume);
     bool dispute(uint64_t held, const std::string &reason);
     void on_receipt(const pb::Receipt &receipt);
+    void on_receipts(pb::Receipts &batch);
     void on_fault(const Receipts::Fault &fault);
     void on_refusal(const pb::Refusal &refusal);
     void send_spooled();

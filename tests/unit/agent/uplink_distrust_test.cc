@@ -68,6 +68,18 @@ TEST_F(UplinkDistrust, AProofThatDoesNotFit) {
     expect_invalid_receipt("the receipt for sequence 1: inclusion proof: ");
 }
 
+// The first of several in one message has none before it to share one with.
+TEST_F(UplinkDistrust, NoCheckpoint) {
+    collector.script().alter = [](pb::AttestReply &reply) {
+        if (reply.has_receipt()) {
+            pb::Receipt receipt = reply.receipt();
+            receipt.clear_checkpoint();
+            *reply.mutable_receipts()->add_receipts() = receipt;
+        }
+    };
+    expect_invalid_receipt("the receipt for sequence 1: checkpoint: ");
+}
+
 TEST_F(UplinkDistrust, AProofOfAnotherLeaf) {
     collector.script().alter = [](pb::AttestReply &reply) {
         if (reply.has_receipt())

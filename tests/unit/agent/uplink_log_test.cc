@@ -162,6 +162,20 @@ TEST_F(UplinkLog, WithAMalformedProofIsRefused) {
     expect_caught("consistency proof: a hash is not 32 bytes long");
 }
 
+TEST_F(UplinkLog, ThatGivesReceiptsTogetherIsTrusted) {
+    collector.script().alter = [](pb::AttestReply &reply) {
+        if (!reply.has_receipt())
+            return;
+        pb::Receipt receipt = reply.receipt();
+        *reply.mutable_receipts()->add_receipts() = receipt;
+    };
+    append(1, 20);
+    start();
+    ASSERT_TRUE(run_until_idle()) << logged();
+    EXPECT_EQ(uplink->counters().receipted, 20u);
+    EXPECT_EQ(uplink->counters().invalid_receipts, 0u);
+}
+
 // Signed by the log's own key, once good, and shown again: within one stream.
 TEST_F(UplinkLog, ThatShowsAStaleCheckpointIsRefused) {
     std::optional<pb::Receipt> first; // the stream's thread writes it, then no stream is open

@@ -68,6 +68,38 @@ TEST_F(IntakeTest, ResumesWithTheReceiptsThatAreStillWanted) {
     again.expect_receipt(next, 701, log_keys_);
 }
 
+TEST_F(IntakeTest, GivesReceiptsTogetherToAHostThatTakesThemSo) {
+    ASSERT_TRUE(stream_.hello());
+    std::vector<Bytes> sent;
+    for (uint64_t sequence = 1; sequence <= 300; ++sequence) {
+        sent.push_back(host_.attest());
+        ASSERT_TRUE(stream_.send(sent.back()));
+        stream_.expect_receipt(sent.back(), sequence, log_keys_);
+    }
+    TestStream again(collector_.port(), keys_);
+    pb::AttestRequest hello;
+    hello.mutable_hello()->set_first_unreceipted(1);
+    hello.mutable_hello()->set_takes_receipts(true);
+    ASSERT_TRUE(again.send(hello));
+    ASSERT_TRUE(again.read()); // Resume
+    uint64_t sequence = 0, messages = 0;
+    for (; sequence < 300; ++messages) {
+        auto reply = again.read();
+        ASSERT_TRUE(reply && reply->has_receipts());
+        EXPECT_LT(reply->ByteSizeLong(), 64U << 10); // what an agent takes at most
+        std::string checkpoint;
+        for (pb::Receipt receipt : reply->receipts().receipts()) {
+            EXPECT_EQ(receipt.sequence(), ++sequence);
+            if (receipt.checkpoint().empty())
+                receipt.set_checkpoint(checkpoint);
+            checkpoint = receipt.checkpoint();
+            auto checked = check_receipt(receipt, leaf_hash(sent[sequence - 1]), log_keys_);
+            EXPECT_TRUE(checked) << checked.error().message;
+        }
+    }
+    EXPECT_LT(messages, 30U);
+}
+
 // Everything a host that holds on to its checkpoint asks for: within a stream, and from one to the
 // next while others' attestations came between.
 TEST_F(IntakeTest, ProvesThatTheLogHasOnlyGrown) {
