@@ -11,6 +11,7 @@ void follow(HostState &state, const pb::Statement &statement, const Digest &dige
         state.head.signing_key = signing_key;
     if (!statement.has_inventory())
         return;
+    state.new_inventory = true;
     state.devices.clear();
     for (const pb::Device &device : statement.inventory().devices())
         state.devices[device.index()] = {device.id(), device.model()};
@@ -34,8 +35,8 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
         const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
         auto device = state.devices.find(usage.device());
         KnownDevice known = device == state.devices.end() ? KnownDevice() : device->second;
-        row.usage.push_back({workload.tenant(), workload.parent(), known.id, known.model,
-                             printable(workload.cgroup_path(), 4096), usage.held_ns()});
+        row.usage.push_back(
+            {workload.tenant(), workload.parent(), known.id, known.model, usage.held_ns()});
     }
     return row;
 }

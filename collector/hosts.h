@@ -22,6 +22,7 @@ struct KnownDevice {
 struct HostState {
     ChainHead head;
     std::map<uint32_t, KnownDevice> devices; // by index, of the last inventory
+    bool new_inventory = false;              // since the index was told of this host
 };
 
 using Hosts = std::unordered_map<std::string, HostState>;
@@ -37,7 +38,6 @@ struct IndexRow {
         std::string parent;
         std::string device; // Device.id
         std::string model;
-        std::string cgroup_path;
         uint64_t held_ns = 0;
     };
     uint64_t log_index = 0;

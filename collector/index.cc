@@ -9,7 +9,7 @@ namespace tally {
 
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS log_state (version INTEGER PRIMARY KEY, size BIGINT NOT NULL,"
@@ -23,14 +23,10 @@ constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS attestations (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
     " sequence BIGINT NOT NULL, begin_wall_ns BIGINT NOT NULL, end_wall_ns BIGINT NOT NULL,"
     " begin_boottime_ns BIGINT NOT NULL, end_boottime_ns BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS usage (log_index BIGINT NOT NULL, tenant TEXT NOT NULL,"
-    " parent TEXT NOT NULL, device TEXT NOT NULL, model TEXT NOT NULL,"
-    " cgroup_path TEXT NOT NULL, held_ns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS forks (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
     " sequence BIGINT NOT NULL, digest TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS forks_by_host ON forks (host, sequence)",
     "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
-    "CREATE INDEX IF NOT EXISTS usage_by_entry ON usage (log_index)",
 };
 
 // For values that this program wrote; anything else is damage.
@@ -51,22 +47,15 @@ Digest digest_of(const std::string &hex) {
 }
 
 void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
-    long long log_index = 0, sequence = 0, held = 0;
+    long long log_index = 0, sequence = 0;
     long long begin_wall = 0, end_wall = 0, begin_boot = 0, end_boot = 0;
     std::string host;
-    IndexRow::Use use;
     soci::statement entry =
         (sql.prepare << "INSERT INTO attestations (log_index, host, sequence, begin_wall_ns,"
                         " end_wall_ns, begin_boottime_ns, end_boottime_ns)"
                         " VALUES (:log_index, :host, :sequence, :bw, :ew, :bb, :eb)",
          soci::use(log_index), soci::use(host), soci::use(sequence), soci::use(begin_wall),
          soci::use(end_wall), soci::use(begin_boot), soci::use(end_boot));
-    soci::statement used =
-        (sql.prepare << "INSERT INTO usage (log_index, tenant, parent, device, model, cgroup_path,"
-                        " held_ns) VALUES (:log_index, :tenant, :parent, :device, :model, :path,"
-                        " :held)",
-         soci::use(log_index), soci::use(use.tenant), soci::use(use.parent), soci::use(use.device),
-         soci::use(use.model), soci::use(use.cgroup_path), soci::use(held));
     for (const IndexRow &row : rows) {
         log_index = to_sql(row.log_index);
         host = row.host;
@@ -83,34 +72,48 @@ void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
         begin_boot = to_sql(row.begin_boottime_ns);
         end_boot = to_sql(row.end_boottime_ns);
         entry.execute(true);
-        for (const IndexRow::Use &each : row.usage) {
-            use = each;
-            held = to_sql(each.held_ns);
-            used.execute(true);
-        }
     }
 }
 
-void write_host(soci::session &sql, const HostState &state) {
-    const ChainHead &head = state.head;
-    std::string digest = to_hex(head.digest), boot = to_hex(view(head.boot_id));
-    std::string key = to_hex(head.signing_key);
-    long long sequence = to_sql(head.sequence), part = head.part, parts = head.parts;
-    long long begin_boot = to_sql(head.begin_boottime_ns), end_boot = to_sql(head.end_boottime_ns);
-    long long end_wall = to_sql(head.end_wall_ns);
-    sql << "DELETE FROM hosts WHERE host = :host", soci::use(head.host);
-    sql << "INSERT INTO hosts (host, sequence, digest, boot_id, begin_boottime_ns,"
-           " end_boottime_ns, end_wall_ns, part, parts, signing_key)"
-           " VALUES (:host, :sequence, :digest, :boot, :bb, :eb, :ew, :part, :parts, :key)",
-        soci::use(head.host), soci::use(sequence), soci::use(digest), soci::use(boot),
-        soci::use(begin_boot), soci::use(end_boot), soci::use(end_wall), soci::use(part),
-        soci::use(parts), soci::use(key);
-    sql << "DELETE FROM devices WHERE host = :host", soci::use(head.host);
+void write_hosts(soci::session &sql, const Hosts &changed) {
+    std::string host, digest, boot, key;
+    long long sequence = 0, part = 0, parts = 0, begin_boot = 0, end_boot = 0, end_wall = 0;
+    soci::statement write =
+        (sql.prepare << "INSERT INTO hosts (host, sequence, digest, boot_id, begin_boottime_ns,"
+                        " end_boottime_ns, end_wall_ns, part, parts, signing_key)"
+                        " VALUES (:host, :sequence, :digest, :boot, :bb, :eb, :ew, :part, :parts,"
+                        " :key) ON CONFLICT (host) DO UPDATE SET sequence = excluded.sequence,"
+                        " digest = excluded.digest, boot_id = excluded.boot_id,"
+                        " begin_boottime_ns = excluded.begin_boottime_ns,"
+                        " end_boottime_ns = excluded.end_boottime_ns,"
+                        " end_wall_ns = excluded.end_wall_ns, part = excluded.part,"
+                        " parts = excluded.parts, signing_key = excluded.signing_key",
+         soci::use(host), soci::use(sequence), soci::use(digest), soci::use(boot),
+         soci::use(begin_boot), soci::use(end_boot), soci::use(end_wall), soci::use(part),
+         soci::use(parts), soci::use(key));
+    for (const auto &[name, state] : changed) {
+        const ChainHead &head = state.head;
+        host = head.host;
+        digest = to_hex(head.digest);
+        boot = to_hex(view(head.boot_id));
+        key = to_hex(head.signing_key);
+        sequence = to_sql(head.sequence);
+        part = head.part;
+        parts = head.parts;
+        begin_boot = to_sql(head.begin_boottime_ns);
+        end_boot = to_sql(head.end_boottime_ns);
+        end_wall = to_sql(head.end_wall_ns);
+        write.execute(true);
+    }
+}
+
+void write_devices(soci::session &sql, const std::string &host, const HostState &state) {
+    sql << "DELETE FROM devices WHERE host = :host", soci::use(host);
     for (const auto &[index, device] : state.devices) {
         long long number = index;
         sql << "INSERT INTO devices (host, device_index, device, model)"
                " VALUES (:host, :number, :device, :model)",
-            soci::use(head.host), soci::use(number), soci::use(device.id), soci::use(device.model);
+            soci::use(host), soci::use(number), soci::use(device.id), soci::use(device.model);
     }
 }
 
@@ -161,8 +164,11 @@ Status Index::add(std::span<const IndexRow> rows, const Hosts &changed, uint64_t
         soci::transaction transaction(*sql_);
         write_rows(*sql_, rows);
         add_to_days(*sql_, rows);
-        for (const auto &[host, state] : changed)
-            write_host(*sql_, state);
+        write_hosts(*sql_, changed);
+        for (const auto &[host, state] : changed) {
+            if (state.new_inventory)
+                write_devices(*sql_, host, state);
+        }
         long long entries = to_sql(size);
         std::string hex = to_hex(root);
         *sql_ << "UPDATE log_state SET size = :size, root = :root", soci::use(entries),

@@ -3,7 +3,7 @@
 //
 //   log_state     size and root of the log that the rows below cover
 //   hosts         chain head of each host          devices   its last inventory
-//   attestations  one row per log entry            usage     one row per (workload, device) in it
+//   attestations  one row per log entry
 //   held_by_day, coverage_by_day                   sums, see days.h
 //   forks         entries with a sequence that their host had used already: in none of the above
 //   findings      what the rules found in the log's first `judged` entries, see watch.h

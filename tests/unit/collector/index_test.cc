@@ -29,9 +29,6 @@ std::vector<std::string> dump(const std::string &path) {
           "SELECT log_index || '|' || host || '|' || sequence || '|' || begin_wall_ns || '|' ||"
           " end_wall_ns || '|' || begin_boottime_ns || '|' || end_boottime_ns FROM attestations"
           " ORDER BY log_index",
-          "SELECT log_index || '|' || tenant || '|' || parent || '|' || device || '|' ||"
-          " model || '|' || cgroup_path || '|' || held_ns FROM usage"
-          " ORDER BY log_index, device, cgroup_path",
           "SELECT day || '|' || tenant || '|' || parent || '|' || host || '|' || device || '|' ||"
           " model || '|' || held_ns || '|' || attestations FROM held_by_day ORDER BY 1",
           "SELECT day || '|' || host || '|' || covered_ns || '|' || attested_ns || '|' ||"
