@@ -7,6 +7,7 @@
 #include "collector/intake.h"
 
 #include <CLI/CLI.hpp>
+#include <absl/synchronization/mutex.h>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <iostream>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -85,7 +87,16 @@ bool wait_for_end(const sigset_t &signals, int failed) {
     return (waiting[1].revents & POLLIN) == 0;
 }
 
+// Attestations come and go by the megabyte, through threads that each have a heap: one that gives
+// its pages back at once asks for them again at once, with a system call for every 4 KiB.
+void keep_freed_memory() {
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
 int serve(const Config &config, Keys keys, const Log &lines) {
+    keep_freed_memory();
+    // gRPC's locks: Debian builds them to look for deadlocks, in a graph of all locks under one.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     // Before any thread starts, so that all inherit it.
     sigset_t signals;
     sigemptyset(&signals);

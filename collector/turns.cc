@@ -1,12 +1,26 @@
 #include "collector/turns.h"
 
 #include <algorithm>
+#include <sched.h>
 
 namespace tally {
 
+namespace {
+
+// Not hardware_concurrency(), which counts what other processes have to themselves too.
+unsigned allowed_cpus() {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+        return std::max(1U, std::thread::hardware_concurrency());
+    return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+} // namespace
+
 Turns::Turns(unsigned threads) {
     if (threads == 0)
-        threads = std::max(1U, std::thread::hardware_concurrency());
+        threads = allowed_cpus();
     for (unsigned i = 0; i < threads; ++i)
         threads_.emplace_back([this] { run(); });
 }
