@@ -1,8 +1,14 @@
 #include "collector/sequencer.h"
 
+#include <sys/resource.h>
+
 namespace tally {
 
 namespace {
+
+// Where there is too much to do, verify first: a batch that waits grows, and its fsyncs are paid
+// once for all that is in it.
+constexpr int kNice = 5;
 
 // std::visit with one lambda per alternative.
 template <typename... Cases> struct Match : Cases... { using Cases::operator()...; };
@@ -64,6 +70,8 @@ void Sequencer::put(Item item) {
 bool Sequencer::take(Batch &batch) {
     std::unique_lock lock(mutex_);
     waiting_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.size() <= kMaxBatch)
+        batch.swap(queue_);
     while (!queue_.empty() && batch.size() < kMaxBatch) {
         batch.push_back(std::move(queue_.front()));
         queue_.pop_front();
@@ -72,6 +80,7 @@ bool Sequencer::take(Batch &batch) {
 }
 
 void Sequencer::run() {
+    setpriority(PRIO_PROCESS, 0, kNice); // of this thread
     for (Batch batch; take(batch); batch.clear()) {
         uint64_t first = log_.size();
         Status status = write(batch);
@@ -124,9 +133,11 @@ Status Sequencer::write(Batch &batch) {
         return ok();
     TALLY_TRY(log_.append(entries));
     consistency_.clear();
-    for (const auto &[host, state] : changed)
-        hosts_[host] = state;
     update_index(rows, changed);
+    for (auto &[host, state] : changed) {
+        state.new_inventory = false; // an index that failed is made from the log, not from this
+        hosts_[host] = std::move(state);
+    }
     return ok();
 }
 

@@ -67,7 +67,8 @@ public:
     void stop();
 
 private:
-    static constexpr size_t kMaxBatch = 1024;
+    // Of a thousand busy hosts a few attestations each: much of a batch's cost is by host.
+    static constexpr size_t kMaxBatch = 4096;
 
     struct Join {
         std::string host;
@@ -92,7 +93,7 @@ private:
         std::function<void(Receipts)> done;
     };
     using Item = std::variant<Join, Submission, Lookup>;
-    using Batch = std::vector<Item>;
+    using Batch = std::deque<Item>;
 
     void put(Item item);
     void run();

@@ -10,7 +10,7 @@ namespace tally {
 
 namespace {
 
-constexpr int kNice = 10;
+constexpr int kNice = 19; // below the sequencer
 
 } // namespace
 
