@@ -80,7 +80,7 @@ std::variant<KeyCache::Known, Breach> signer_of(const pb::Statement &statement, 
     return *std::move(known);
 }
 
-// A thousand busy hosts' keys and room to spare; about 2 KiB each.
+// A thousand busy hosts' keys and room to spare; about 3 KiB each.
 constexpr size_t kKeptKeys = 4096;
 
 // In seconds: all certificates of a chain are valid within.
