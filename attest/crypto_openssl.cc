@@ -96,11 +96,12 @@ const EVP_MD *digest_for(KeyType type) {
 } // namespace
 
 // One context a thread: to make and free one costs as much as to hash a tree's node.
-Digest sha256(ByteView bytes) {
+Digest sha256(ByteView first, ByteView then) {
     static thread_local const Context context(EVP_MD_CTX_new());
     Digest digest;
     EVP_DigestInit_ex2(context.get(), sha256_method(), nullptr);
-    EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
+    EVP_DigestUpdate(context.get(), first.data(), first.size());
+    EVP_DigestUpdate(context.get(), then.data(), then.size());
     EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
     return digest;
 }
