@@ -8,7 +8,7 @@ namespace {
 
 // Where there is too much to do, verify first: a batch that waits grows, and its fsyncs are paid
 // once for all that is in it.
-constexpr int kNice = 5;
+constexpr int kNice = 10;
 
 // std::visit with one lambda per alternative.
 template <typename... Cases> struct Match : Cases... { using Cases::operator()...; };
