@@ -1,5 +1,8 @@
 #include "attest/layout.h"
 
+#include "attest/crypto.h"
+#include "attest/dsse.h"
+
 #include <algorithm>
 #include <cstdio>
 
@@ -28,6 +31,11 @@ void add_level(std::vector<Tile> &tiles, int level, uint64_t hashes) {
 }
 
 } // namespace
+
+size_t Tile::most_bytes() const {
+    return level == kEntries ? size_t{kTileWidth} * (2 + kMaxAttestation)
+                             : kTileWidth * std::tuple_size_v<Digest>;
+}
 
 std::string Tile::path() const {
     std::string path =

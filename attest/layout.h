@@ -25,7 +25,8 @@ struct Tile {
     uint64_t index = 0;
     unsigned width = kTileWidth; // below kTileWidth: partial
 
-    std::string path() const; // relative to the log's directory
+    std::string path() const;  // relative to the log's directory
+    size_t most_bytes() const; // that its file can have
     bool operator==(const Tile &) const = default;
 };
 

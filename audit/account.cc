@@ -5,11 +5,12 @@
 
 namespace tally {
 
-Result<Account> take_account(const Source &source, const Trust &trust, UsageSums usage,
-                             const WalkOptions &options, const Visit &also) {
-    Account account;
-    account.usage = std::move(usage);
-    Examiner examiner;
+namespace {
+
+// Walks the log: every entry goes to the examiner, the sums and `also`, and the account is made of
+// it.
+Status examine(Account &account, Examiner &examiner, const Source &source, const Trust &trust,
+               const WalkOptions &options, const Visit &also) {
     auto verified = walk(
         source, trust,
         [&](const Entry &entry) {
@@ -24,6 +25,17 @@ Result<Account> take_account(const Source &source, const Trust &trust, UsageSums
     account.log = *std::move(verified);
     account.findings = examiner.findings();
     account.coverage = examiner.coverage();
+    return ok();
+}
+
+} // namespace
+
+Result<Account> take_account(const Source &source, const Trust &trust, UsageSums usage,
+                             const WalkOptions &options, const Visit &also) {
+    Account account;
+    account.usage = std::move(usage);
+    Examiner examiner;
+    TALLY_TRY(examine(account, examiner, source, trust, options, also));
     return account;
 }
 
@@ -40,19 +52,8 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
         restore(examiner, *known);
     options.before = known;
     options.remember = [&](const Entry &entry) { examiner.remember(entry); };
-    auto verified = walk(
-        source, trust,
-        [&](const Entry &entry) {
-            examiner.add(entry);
-            account.usage.add(entry);
-            keeper.see(entry);
-        },
-        options);
-    if (!verified)
-        return verified.error();
-    account.log = *std::move(verified);
-    account.findings = examiner.findings();
-    account.coverage = examiner.coverage();
+    TALLY_TRY(examine(account, examiner, source, trust, options,
+                      [&](const Entry &entry) { keeper.see(entry); }));
     if (known != nullptr)
         account.log.notes.push_back("the first " + count_of(known->size(), "attestation") +
                                     " were verified before, by " + state_file);

@@ -15,8 +15,6 @@ namespace {
 
 constexpr size_t kAtOnce = 16;
 constexpr size_t kMaxCheckpoint = 64 << 10;
-constexpr size_t kMaxTile = size_t{kTileWidth} * 32;
-constexpr size_t kMaxBundle = size_t{kTileWidth} * (2 + 65535);
 constexpr long kConnectSeconds = 15;
 constexpr long kStalledSeconds = 60; // without a byte
 
@@ -84,10 +82,6 @@ private:
     Bytes body_;
 };
 
-size_t limit_of(const Tile &tile) {
-    return tile.level == Tile::kEntries ? kMaxBundle : kMaxTile;
-}
-
 class Copy {
 public:
     Copy(std::string address, std::string directory)
@@ -152,7 +146,7 @@ private:
     }
     void start(Transfer &transfer, const Tile &tile) {
         transfer.tile = tile;
-        transfer.aim(address_, tile.path(), limit_of(tile));
+        transfer.aim(address_, tile.path(), tile.most_bytes());
         curl_multi_add_handle(multi_.get(), transfer.easy());
     }
     // Whether the tile is here; if not, the transfer is under way again.

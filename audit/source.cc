@@ -14,17 +14,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kHashSize = 32;
-constexpr size_t kMaxTile = kTileWidth * kHashSize;
-constexpr size_t kMaxBundle = size_t{kTileWidth} * (2 + 65535);
 constexpr int kDeepest = 10; // tile/entries/x018/x446/x744/x073/x709/x551/615.p/1
 
 std::string partial_directory(const Tile &tile) {
     return Tile{tile.level, tile.index}.path() + ".p";
-}
-
-size_t limit_of(const Tile &tile) {
-    return tile.level == Tile::kEntries ? kMaxBundle : kMaxTile;
 }
 
 } // namespace
@@ -85,7 +78,7 @@ Result<Source::TileFile> Source::read_tile(const Tile &tile) const {
         candidates.push_back({tile.level, tile.index});
     }
     for (const Tile &candidate : candidates) {
-        auto bytes = read(candidate.path(), limit_of(candidate));
+        auto bytes = read(candidate.path(), candidate.most_bytes());
         if (!bytes)
             return bytes.error();
         if (bytes->has_value())

@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxBundle = size_t{kTileWidth} * (2 + 65535);
-
 // How many entries or hashes a tree of `size` has where `tile` belongs.
 uint64_t width_of_level(const Tile &tile, uint64_t size) {
     if (tile.level == Tile::kEntries)
@@ -74,7 +72,7 @@ namespace {
 Result<Bytes> read_bundle(const std::string &directory, const Tile &bundle,
                           const TileTree &hashes) {
     std::string path = directory + "/" + bundle.path();
-    auto bytes = read_file(path, kMaxBundle);
+    auto bytes = read_file(path, bundle.most_bytes());
     if (!bytes)
         return bytes.error();
     auto entries = split_bundle(*bytes);

@@ -24,6 +24,13 @@ Bytes test_attestation(uint64_t sequence, size_t size) {
     return bytes;
 }
 
+std::vector<Bytes> test_attestations(uint64_t last) {
+    std::vector<Bytes> all;
+    for (uint64_t sequence = 1; sequence <= last; sequence++)
+        all.push_back(test_attestation(sequence));
+    return all;
+}
+
 TestCollector::TestCollector(const Identity &ca)
     : TestCollector(ca, make_leaf(ca, kCollectorName)) {
 }

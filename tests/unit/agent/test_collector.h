@@ -24,6 +24,7 @@ inline constexpr const char *kLogName = "log.test/fleet1";
 
 // The attestations of these tests: their sequence and something to fill them.
 Bytes test_attestation(uint64_t sequence, size_t size = 300);
+std::vector<Bytes> test_attestations(uint64_t last); // from the first on
 
 class TestCollector final : public pb::Ledger::Service {
 public:

@@ -50,12 +50,6 @@ struct UplinkDistrust : testing::Test, Rig {
         EXPECT_EQ(uplink->counters().sent, 1u);
         EXPECT_EQ(uplink->counters().invalid_receipts, 0u);
     }
-    static std::vector<Bytes> attestations(uint64_t last) {
-        std::vector<Bytes> all;
-        for (uint64_t sequence = 1; sequence <= last; sequence++)
-            all.push_back(test_attestation(sequence));
-        return all;
-    }
 
     TestCollector collector{ca};
 };
@@ -199,7 +193,7 @@ TEST_F(UplinkDistrust, AHoleIsSkippedAndSaid) {
 
 TEST_F(UplinkDistrust, AHoleThatTheCollectorHoldsDoesNotMatter) {
     append(1, 20);
-    collector.set_held(attestations(8));
+    collector.set_held(test_attestations(8));
     std::string segment = scratch / "spool/00000000000000000001.seg";
     Bytes bytes = slurp(segment);
     bytes[4 * 316 + 40] ^= 1; // in sequence 5
@@ -213,7 +207,7 @@ TEST_F(UplinkDistrust, AHoleThatTheCollectorHoldsDoesNotMatter) {
 
 TEST_F(UplinkDistrust, ACollectorThatIsAheadOfTheSpool) {
     append(1, 80);
-    collector.set_held(attestations(90));
+    collector.set_held(test_attestations(90));
     expect_chain_not_ours("it holds sequence 90 of this host, the spool ends at 80: was the state "
                           "directory lost, or restored from a copy?",
                           80);
@@ -221,7 +215,7 @@ TEST_F(UplinkDistrust, ACollectorThatIsAheadOfTheSpool) {
 
 TEST_F(UplinkDistrust, ACollectorThatHoldsAnotherChain) {
     append(1, 80);
-    std::vector<Bytes> other = attestations(70);
+    std::vector<Bytes> other = test_attestations(70);
     other.back()[20] ^= 1;
     collector.set_held(other);
     expect_chain_not_ours("it holds another sequence 70 of this host than the spool", 70);

@@ -63,12 +63,6 @@ struct UplinkLog : testing::Test, Rig {
         for (const char *name : {"checkpoint", "checkpoint.refused"})
             EXPECT_TRUE(open_checkpoint(text(slurp(scratch / name)), collector.log_keys())) << name;
     }
-    static std::vector<Bytes> attestations(uint64_t last) {
-        std::vector<Bytes> all;
-        for (uint64_t sequence = 1; sequence <= last; sequence++)
-            all.push_back(test_attestation(sequence));
-        return all;
-    }
 
     TestCollector collector{ca};
 };
@@ -118,7 +112,7 @@ TEST_F(UplinkLog, ThatWasRolledBackIsRefused) {
     have_a_history();
     break_off();
     restart_agent();
-    collector.set_held(attestations(5));
+    collector.set_held(test_attestations(5));
     take_no_more();
     expect_caught("it is older");
 }
@@ -126,7 +120,7 @@ TEST_F(UplinkLog, ThatWasRolledBackIsRefused) {
 TEST_F(UplinkLog, ThatWasRolledBackAndGrewAgainIsRefused) {
     have_a_history();
     break_off();
-    collector.set_held(attestations(12)); // without the others' entries that were in between
+    collector.set_held(test_attestations(12)); // without the others' entries that were in between
     collector.rewrite_log();
     collector.append_foreign(100);
     expect_caught("consistency proof: ");
