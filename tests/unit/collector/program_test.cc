@@ -215,6 +215,15 @@ TEST_F(ProgramTest, AFullDiskStopsItAndLosesNothingReceipted) {
         Program program({"--config", config_}, scratch_ / "output", {300'000, {}});
         int port = program.port();
         ASSERT_NE(port, 0) << program.output();
+        {
+            // One by one first: a batch fails as a whole, and under load it takes all there is.
+            TestStream stream(port, keys_);
+            ASSERT_TRUE(stream.hello(1));
+            while (made.size() < 20) {
+                ASSERT_TRUE(stream.send(made.emplace_back(host.attest())));
+                stream.expect_receipt(made.back(), made.size(), keys_.log_keys());
+            }
+        }
         receipted = load(port, keys_, host, made, 2000, [] {});
         EXPECT_EQ(program.wait(), 1);
         EXPECT_NE(program.output().find("stopping, the next start recovers the log"),
