@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ private:
     Result<Snapshot> take_snapshot();
     Status attest_pause();
     Status attest(const Snapshot &until, pb::Rung rung);
+    void note_untracked(const Snapshot &until);
     pb::Baseline baseline_of(const Snapshot &snapshot) const;
 
     const Config &config_;
@@ -77,11 +79,12 @@ private:
     std::unique_ptr<KernelGuard> kernel_guard_;
 
     std::vector<std::string> device_problems_;
-    Snapshot last_;              // at the end of the window before
-    Instant window_begin_;       // which that end is, also across a restart
-    uint64_t since_ns_ = 0;      // boottime: recording without a pause
-    bool introduce_ = true;      // the next statement brings the inventory
-    uint64_t introduced_ns_ = 0; // boottime
+    Snapshot last_;                // at the end of the window before
+    std::set<UsageKey> untracked_; // had files without room by then, which may still be held
+    Instant window_begin_;         // which that end is, also across a restart
+    uint64_t since_ns_ = 0;        // boottime: recording without a pause
+    bool introduce_ = true;        // the next statement brings the inventory
+    uint64_t introduced_ns_ = 0;   // boottime
     uint64_t next_window_ns_ = 0;
     uint64_t next_scan_ns_ = 0;
     uint64_t last_scan_ns_ = 0;

@@ -71,9 +71,11 @@ void add_usage(Page &page, const Entry &entry) {
                       duration(usage.held_ns()) + ", opens " + number(usage.opens()) + ", found " +
                       number(usage.found()) + ", releases " + number(usage.releases()) +
                       ", open at the end " + number(usage.open_files()) +
-                      (usage.untracked() == 0 ? ""
-                                              : ", without room for " + number(usage.untracked()) +
-                                                    " files: held at least"));
+                      (held_is_lower_bound(usage)
+                           ? ", without room for " + number(usage.untracked()) + " files" +
+                                 (usage.was_untracked() ? " and perhaps some of before" : "") +
+                                 ": held at least"
+                           : ""));
 }
 
 void add_recording(Page &page, const pb::Recording &recording) {

@@ -58,7 +58,7 @@ void UsageSums::add(const Entry &entry) {
             continue;
         UsageSum &sum = sums_[key_of(entry, usage)];
         add_to(sum.held_ns, usage.held_ns());
-        add_to(sum.held_upper_ns, usage.untracked() > 0
+        add_to(sum.held_upper_ns, held_is_lower_bound(usage)
                                       ? std::max(usage.held_ns(), length_of(statement.window()))
                                       : usage.held_ns());
         add_to(sum.opens, usage.opens());

@@ -169,10 +169,11 @@ Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     return snapshot;
 }
 
-Status Recorder::make_room(Snapshot &snapshot, const Snapshot &before) {
+Status Recorder::make_room(Snapshot &snapshot, const Snapshot &before,
+                           const std::set<UsageKey> &keep) {
     if (snapshot.usage.size() <= snapshot.usage_capacity / 2)
         return ok();
-    TALLY_TRY(forget_idle(kernel_.map("usage"), snapshot.usage, before.usage));
+    TALLY_TRY(forget_idle(kernel_.map("usage"), snapshot.usage, before.usage, keep));
     resume(snapshot);
     return ok();
 }

@@ -55,6 +55,8 @@ public:
     // One pass over all descriptor tables of the machine.
     Status scan();
     uint64_t scans() const { return scans_; }
+    // CLOCK_BOOTTIME at the begin of the last scan that came to its end.
+    uint64_t last_scan_ns() const { return kernel_.state().last_scan_ns; }
     uint64_t scan_cost_ns() const { return scan_cost_ns_; } // of the last one
     bool anything_held() const { return kernel_.state().holder_count > 0; }
     // Whether edges come as they happen; else only scans bring them.
@@ -66,7 +68,8 @@ public:
     // and nobody's hold goes on only because the scan has not come by.
     Result<Snapshot> snapshot_of_scan();
     // Frees what held nothing between two snapshots that are attested, if the map is half full.
-    Status make_room(Snapshot &snapshot, const Snapshot &before);
+    // Those in `keep` stay.
+    Status make_room(Snapshot &snapshot, const Snapshot &before, const std::set<UsageKey> &keep);
 
     // The last snapshot is attested, and its gap with it: not before, or an agent that is killed in
     // between takes a gap with it that nobody attests.

@@ -75,11 +75,12 @@ Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before) {
     return totals;
 }
 
-Status forget_idle(int map, Totals &totals, const Totals &before) {
+Status forget_idle(int map, Totals &totals, const Totals &before, const std::set<UsageKey> &keep) {
     for (auto entry = totals.begin(); entry != totals.end();) {
         const auto &[key, now] = *entry;
         auto earlier = before.find(key);
-        bool idle = now.open_files == 0 && earlier != before.end() && earlier->second == now;
+        bool idle = now.open_files == 0 && earlier != before.end() && earlier->second == now &&
+                    !keep.contains(key);
         wire_usage_key raw_key = {key.workload, key.device, 0};
         wire_usage last = {};
         if (!idle || bpf_map_lookup_and_delete_elem(map, &raw_key, &last) != 0) {

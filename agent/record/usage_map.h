@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 struct wire_usage;
@@ -32,8 +33,8 @@ std::optional<UsageTotals> settle(const wire_usage &raw, const UsageTotals &befo
 Result<Totals> read_usage(int map, uint64_t at_ns, const Reading &before);
 
 // Frees the entries that held nothing between two readings, and drops them from `totals`. One that
-// is used at that very moment is put back.
-Status forget_idle(int map, Totals &totals, const Totals &before);
+// is used at that very moment is put back. Those in `keep` stay.
+Status forget_idle(int map, Totals &totals, const Totals &before, const std::set<UsageKey> &keep);
 
 // The totals of a map of another version, found by the names of its members in the map's BTF. What
 // does not follow from `before` is bent until it does: a layout misread must not stop the chain.

@@ -57,7 +57,7 @@ public:
     explicit Rows(pb::Statement &statement) : statement_(statement) {}
 
     void add(const UsageKey &key, const UsageTotals &since, const UsageTotals &until,
-             const std::function<Workload(uint64_t)> &name) {
+             bool was_untracked, const std::function<Workload(uint64_t)> &name) {
         pb::Usage &row = *statement_.add_usage();
         row.set_device(key.device);
         row.set_workload(position(key.workload, name));
@@ -67,6 +67,7 @@ public:
         row.set_releases(until.releases - since.releases);
         row.set_open_files(static_cast<uint32_t>(until.open_files));
         row.set_untracked(until.untracked - since.untracked);
+        row.set_was_untracked(was_untracked);
     }
 
 private:
@@ -145,7 +146,8 @@ std::vector<pb::Statement> make_statements(const WindowFacts &facts,
     for (const auto &[key, until] : facts.after.usage) {
         auto earlier = facts.before.usage.find(key);
         UsageTotals since = earlier == facts.before.usage.end() ? UsageTotals{} : earlier->second;
-        bool quiet = until == since && until.open_files == 0;
+        bool was_untracked = facts.untracked.contains(key);
+        bool quiet = until == since && until.open_files == 0 && !was_untracked;
         if (quiet)
             continue;
         if (size > kPartBudget) {
@@ -153,7 +155,7 @@ std::vector<pb::Statement> make_statements(const WindowFacts &facts,
             rows = std::make_unique<Rows>(parts.back());
             size = parts.back().ByteSizeLong();
         }
-        rows->add(key, since, until, name);
+        rows->add(key, since, until, was_untracked, name);
         // An upper bound on what the row and its workload added; counting the whole each time
         // would be quadratic.
         size += 64 + static_cast<size_t>(parts.back().workloads().rbegin()->ByteSizeLong());

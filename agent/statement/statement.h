@@ -8,6 +8,7 @@
 #include "attest/statement.pb.h"
 
 #include <functional>
+#include <set>
 #include <vector>
 
 namespace tally {
@@ -28,6 +29,8 @@ struct WindowFacts {
     pb::Rung rung;
     const std::vector<pb::Event> &events;
     const Introduction *introduction; // or null
+    // What had open files without room in the window before that may still be held.
+    const std::set<UsageKey> &untracked;
 };
 
 pb::Device to_message(uint32_t index, const Device &device);

@@ -38,8 +38,8 @@ uint64_t Attested::held_at_most(const AttestedKey &key) const {
     for (const AttestedWindow &window : windows) {
         auto row = window.usage.find(key);
         if (row != window.usage.end())
-            most += row->second.untracked() > 0 ? window.end_ns - window.begin_ns
-                                                : row->second.held_ns();
+            most += held_is_lower_bound(row->second) ? window.end_ns - window.begin_ns
+                                                     : row->second.held_ns();
     }
     return most;
 }

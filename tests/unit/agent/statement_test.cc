@@ -15,7 +15,7 @@ protected:
         Introduction introduction{devices_, hooks_, agent_, certificate_};
         return make_statements(
             {before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
-             introduce ? &introduction : nullptr},
+             introduce ? &introduction : nullptr, untracked_},
             [](uint64_t id) {
                 return Workload{"/tenants/" + std::to_string(id), {id == 7 ? "acme" : "", ""}};
             });
@@ -36,6 +36,7 @@ protected:
     pb::Agent agent_;
     Bytes certificate_{1, 2, 3};
     std::vector<pb::Event> events_;
+    std::set<UsageKey> untracked_;
 };
 
 TEST_F(Windows, AnIdleWindowHasNoRows) {
@@ -45,6 +46,18 @@ TEST_F(Windows, AnIdleWindowHasNoRows) {
     EXPECT_FALSE(statements[0].has_inventory());
     EXPECT_EQ(statements[0].window().begin_boottime_ns(), 10 * kSecond);
     EXPECT_EQ(statements[0].window().end_wall_ns(), 1010 * kSecond);
+    EXPECT_EQ(breach_of(statements[0]), "");
+}
+
+TEST_F(Windows, WhatMayStillBeHeldWithoutRoomHasARowThoughNothingWasCounted) {
+    before_.usage[{7, 0}] = after_.usage[{7, 0}] = {3 * kSecond, 5, 1, 6, 0, 2};
+    before_.usage[{8, 0}] = after_.usage[{8, 0}] = {3 * kSecond, 5, 1, 6, 0, 2};
+    untracked_.insert({7, 0});
+    auto statements = make();
+    ASSERT_EQ(statements[0].usage_size(), 1);
+    EXPECT_EQ(statements[0].usage(0).held_ns(), 0U);
+    EXPECT_EQ(statements[0].usage(0).untracked(), 0U);
+    EXPECT_TRUE(statements[0].usage(0).was_untracked());
     EXPECT_EQ(breach_of(statements[0]), "");
 }
 
