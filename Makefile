@@ -55,7 +55,7 @@ CENTRAL_ONLY := attest/admit.cc attest/key_cache.cc attest/cosignature.cc
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildcard attest/*.cc))) $(PROTO_OBJ)
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
-AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc)))
+AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc agent/*/*/*.cc)))
 # Judged centrally too: what an auditor should look at.
 FINDINGS := $(call objects,$(wildcard findings/*.cc))
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
@@ -190,9 +190,9 @@ demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified r
 
 # ---- House keeping ----
 
-LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc agent/*/*.cc collector/*.cc findings/*.cc audit/*.cc)
+LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc agent/*/*.cc agent/*/*/*.cc collector/*.cc findings/*.cc audit/*.cc)
 CC_FILES = $(LINTED) $(wildcard tests/*/*.cc tests/*/*/*.cc)
-FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h collector/*.h findings/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
+FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h agent/*/*/*.h collector/*.h findings/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
 
 deps: ## Install the Debian packages that are missing (config/packages.txt)
 	config/install-packages config/packages.txt

@@ -72,6 +72,20 @@ Status read_device(TomlTable &table, Config &config) {
     return ok();
 }
 
+Status read_identity(TomlTable &table, Config &config) {
+    table.strings("sources", config.sources);
+    TALLY_TRY(table.finish());
+    for (const std::string &name : config.sources) {
+        if (make_source(name) != nullptr)
+            continue;
+        std::string known;
+        for (const std::string &each : source_names())
+            known += (known.empty() ? "" : ", ") + each;
+        return table.error("sources", "\"" + printable(name) + "\" is none of " + known);
+    }
+    return ok();
+}
+
 } // namespace
 
 Result<std::optional<pb::Rung>> parse_rung(const std::string &name) {
@@ -99,6 +113,7 @@ Result<Config> load_config(const std::string &path) {
     root->integer("idle_window_seconds", config.idle_window_seconds, 1, 600);
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
+    root->table("identity", [&](TomlTable &table) { return read_identity(table, config); });
     root->required("signing").table("signing",
                                     [&](TomlTable &table) { return read_signing(table, config); });
     root->required("collector").table("collector", [&](TomlTable &table) {

@@ -1,6 +1,7 @@
 // tallyd.toml. config/tallyd.toml shows every key with its default and meaning.
 #pragma once
 
+#include "agent/identity/source.h"
 #include "agent/record/devices.h"
 #include "agent/record/recorder.h"
 #include "attest/crypto.h"
@@ -21,6 +22,7 @@ struct Config {
     int64_t scan_seconds = 1;
     int64_t spool_megabytes = 256;
     RecorderConfig recorder;
+    std::vector<std::string> sources = source_names(); // of identities, in the order they are asked
 
     std::string signing_key;
     std::string signing_certificate;

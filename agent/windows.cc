@@ -24,7 +24,14 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
     auto cgroups = Cgroups::open();
     if (!cgroups)
         return cgroups.error();
-    workloads_ = std::make_unique<Workloads>(std::move(*cgroups), std::move(tenants));
+    auto files = HostFiles::open("/");
+    if (!files)
+        return files.error();
+    std::vector<std::unique_ptr<Source>> sources;
+    for (const std::string &name : config_.sources)
+        sources.push_back(make_source(name));
+    workloads_ = std::make_unique<Workloads>(
+        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), std::move(tenants)));
     auto recorder =
         Recorder::start(config_.recorder, [this](const wire_edge &edge) { act_on(edge); });
     if (!recorder)
@@ -113,8 +120,7 @@ void Windows::restore(const pb::Baseline &baseline) {
         devices[device.index()] = from_message(device);
     inventory_.restore(std::move(devices));
     for (const pb::Workload &workload : baseline.workloads())
-        workloads_->restore(workload.cgroup_id(),
-                            {workload.cgroup_path(), {workload.tenant(), workload.parent()}});
+        workloads_->restore(workload.cgroup_id(), from_message(workload));
     for (const pb::Statement &statement : baseline.statements()) {
         for (const pb::Usage &usage : statement.usage()) {
             if (usage.untracked() > 0 || usage.was_untracked())
@@ -281,9 +287,17 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     for (const auto *more : {&guard_.hooks(), &kernel_guard_->hooks()})
         hooks.insert(hooks.end(), more->begin(), more->end());
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
-    auto statements = make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
-                                       introduce ? &introduction : nullptr, untracked_},
-                                      [this](uint64_t id) { return workloads_->name(id); });
+    auto statements =
+        make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
+                         introduce ? &introduction : nullptr, untracked_},
+                        [&](uint64_t id) {
+                            const Workload &workload = workloads_->name(id);
+                            return to_message(id, workload, workload.told && !introduce);
+                        });
+    for (const pb::Statement &statement : statements) {
+        for (const pb::Workload &workload : statement.workloads())
+            workloads_->told(workload.cgroup_id());
+    }
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
     recorder_->forget_gap();
     if (introduce) {
@@ -313,13 +327,8 @@ pb::Baseline Windows::baseline_of(const Snapshot &snapshot) const {
     put_totals(baseline, snapshot);
     for (const auto &[index, device] : inventory_.all())
         *baseline.add_devices() = to_message(index, device);
-    for (const auto &[id, workload] : workloads_->known()) {
-        pb::Workload &out = *baseline.add_workloads();
-        out.set_cgroup_id(id);
-        out.set_cgroup_path(workload.cgroup_path);
-        out.set_tenant(workload.tenant.name);
-        out.set_parent(workload.tenant.parent);
-    }
+    for (const auto &[id, workload] : workloads_->known())
+        *baseline.add_workloads() = to_message(id, workload, /*brief=*/false);
     return baseline;
 }
 

@@ -3,8 +3,10 @@
 #include "agent/record/detached_mount.h"
 
 #include <climits>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
 
 namespace tally {
 
@@ -19,7 +21,7 @@ Result<Cgroups> Cgroups::open() {
     return Cgroups(std::move(root));
 }
 
-std::string Cgroups::path(uint64_t cgroup_id) const {
+Fd Cgroups::open_cgroup(uint64_t cgroup_id) const {
     constexpr int kFileIdKernfs = 0xfe; // FILEID_KERNFS, include/linux/exportfs.h
     struct {
         file_handle header;
@@ -28,7 +30,11 @@ std::string Cgroups::path(uint64_t cgroup_id) const {
     handle.header.handle_bytes = sizeof(handle.id);
     handle.header.handle_type = kFileIdKernfs;
     std::memcpy(handle.header.f_handle, &cgroup_id, sizeof(cgroup_id));
-    Fd directory(open_by_handle_at(root_.get(), &handle.header, O_PATH | O_CLOEXEC));
+    return Fd(open_by_handle_at(root_.get(), &handle.header, O_PATH | O_CLOEXEC));
+}
+
+std::string Cgroups::path(uint64_t cgroup_id) const {
+    Fd directory = open_cgroup(cgroup_id);
     if (!directory)
         return {};
     char name[PATH_MAX];
@@ -39,6 +45,23 @@ std::string Cgroups::path(uint64_t cgroup_id) const {
     std::string path(name, static_cast<size_t>(length));
     // A directory removed after it was opened: what is left of its name would mislead.
     return path.ends_with(" (deleted)") || path.ends_with("//deleted") ? std::string() : path;
+}
+
+std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {
+    std::vector<int> processes;
+    Fd directory = open_cgroup(cgroup_id);
+    if (!directory)
+        return processes;
+    Fd list(openat(directory.get(), "cgroup.procs", O_RDONLY | O_CLOEXEC));
+    std::unique_ptr<FILE, int (*)(FILE *)> lines(list ? fdopen(list.get(), "r") : nullptr, fclose);
+    if (!lines)
+        return processes;
+    list.release(); // fclose closes it
+    for (int pid = 0; processes.size() < limit && std::fscanf(lines.get(), "%d", &pid) == 1;) {
+        if (pid > 0) // 0: in another pid namespace than ours
+            processes.push_back(pid);
+    }
+    return processes;
 }
 
 } // namespace tally

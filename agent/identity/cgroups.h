@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tally {
 
@@ -17,9 +18,12 @@ public:
     // cgroup is gone. A cgroup v2 id is the kernfs file handle of its directory
     // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched.
     std::string path(uint64_t cgroup_id) const;
+    // Process ids in it, not below it, as it lists them, at most `limit`; none if it is gone.
+    std::vector<int> processes(uint64_t cgroup_id, size_t limit = 16) const;
 
 private:
     explicit Cgroups(Fd root) : root_(std::move(root)) {}
+    Fd open_cgroup(uint64_t cgroup_id) const;
     Fd root_;
 };
 

@@ -22,6 +22,10 @@ namespace tally {
 struct Tenant {
     std::string name; // empty: unattributed
     std::string parent;
+    std::vector<std::string> payers; // above the parent, in order
+    std::string rule;                // that says so: file, line, and what matched
+    Digest digest{};                 // SHA-256 of that file
+    bool operator==(const Tenant &) const = default;
 };
 
 class Tenants {

@@ -4,10 +4,8 @@ namespace tally {
 
 const Workload &Workloads::name(uint64_t cgroup_id) {
     auto [entry, fresh] = known_.try_emplace(cgroup_id);
-    if (fresh) {
-        entry->second.cgroup_path = cgroups_.path(cgroup_id);
-        entry->second.tenant = tenants_.of(entry->second.cgroup_path);
-    }
+    if (fresh)
+        entry->second = resolver_.resolve(cgroup_id);
     return entry->second;
 }
 

@@ -2,6 +2,8 @@
 
 #include "attest/dsse.h"
 
+#include <algorithm>
+
 namespace tally {
 
 namespace {
@@ -57,7 +59,7 @@ public:
     explicit Rows(pb::Statement &statement) : statement_(statement) {}
 
     void add(const UsageKey &key, const UsageTotals &since, const UsageTotals &until,
-             bool was_untracked, const std::function<Workload(uint64_t)> &name) {
+             bool was_untracked, const std::function<pb::Workload(uint64_t)> &name) {
         pb::Usage &row = *statement_.add_usage();
         row.set_device(key.device);
         row.set_workload(position(key.workload, name));
@@ -71,17 +73,11 @@ public:
     }
 
 private:
-    uint32_t position(uint64_t cgroup_id, const std::function<Workload(uint64_t)> &name) {
+    uint32_t position(uint64_t cgroup_id, const std::function<pb::Workload(uint64_t)> &name) {
         auto [entry, fresh] =
             positions_.try_emplace(cgroup_id, static_cast<uint32_t>(statement_.workloads_size()));
-        if (fresh) {
-            Workload workload = name(cgroup_id);
-            pb::Workload &out = *statement_.add_workloads();
-            out.set_cgroup_id(cgroup_id);
-            out.set_cgroup_path(workload.cgroup_path);
-            out.set_tenant(workload.tenant.name);
-            out.set_parent(workload.tenant.parent);
-        }
+        if (fresh)
+            *statement_.add_workloads() = name(cgroup_id);
         return entry->second;
     }
 
@@ -123,8 +119,68 @@ Device from_message(const pb::Device &message) {
     return device;
 }
 
+pb::Workload to_message(uint64_t cgroup_id, const Workload &workload, bool brief) {
+    pb::Workload out;
+    out.set_cgroup_id(cgroup_id);
+    out.set_cgroup_path(workload.cgroup_path);
+    out.set_tenant(workload.tenant.name);
+    out.set_parent(workload.tenant.parent);
+    for (const std::string &payer : workload.tenant.payers)
+        out.add_payers(payer);
+    if (brief)
+        return out;
+    if (!workload.identity.source.empty()) {
+        pb::Identity &identity = *out.mutable_identity();
+        identity.set_source(workload.identity.source);
+        for (const Name &name : workload.identity.names) {
+            pb::Name &to = *identity.add_names();
+            to.set_key(name.key);
+            to.set_value(printable(name.value)); // protobuf strings are UTF-8
+        }
+        for (const Origin &origin : workload.identity.origins) {
+            pb::Origin &to = *identity.add_origins();
+            to.set_path(printable(origin.path));
+            to.set_digest(origin.digest.data(), origin.digest.size());
+        }
+    }
+    if (!workload.tenant.rule.empty()) {
+        out.mutable_attribution()->set_rule(workload.tenant.rule);
+        out.mutable_attribution()->set_digest(workload.tenant.digest.data(),
+                                              workload.tenant.digest.size());
+    }
+    if (workload.opener.known && workload.tenant.name.empty()) {
+        pb::Opener &opener = *out.mutable_opener();
+        opener.set_executable(printable(workload.opener.executable));
+        opener.set_device(workload.opener.device);
+        opener.set_inode(workload.opener.inode);
+        opener.set_user(workload.opener.user);
+    }
+    return out;
+}
+
+Workload from_message(const pb::Workload &message) {
+    Workload workload;
+    workload.cgroup_path = message.cgroup_path();
+    workload.tenant.name = message.tenant();
+    workload.tenant.parent = message.parent();
+    workload.tenant.payers = {message.payers().begin(), message.payers().end()};
+    workload.tenant.rule = message.attribution().rule();
+    std::copy_n(message.attribution().digest().begin(),
+                std::min(message.attribution().digest().size(), workload.tenant.digest.size()),
+                workload.tenant.digest.begin());
+    workload.identity.source = message.identity().source();
+    for (const pb::Name &name : message.identity().names())
+        workload.identity.names.push_back({name.key(), name.value()});
+    if (message.has_opener()) {
+        const pb::Opener &opener = message.opener();
+        workload.opener = {opener.executable(), opener.device(), opener.inode(), opener.user(),
+                           true};
+    }
+    return workload;
+}
+
 std::vector<pb::Statement> make_statements(const WindowFacts &facts,
-                                           const std::function<Workload(uint64_t)> &name) {
+                                           const std::function<pb::Workload(uint64_t)> &name) {
     pb::Statement common;
     pb::Window &window = *common.mutable_window();
     window.set_begin_boottime_ns(facts.begin.boottime_ns);

@@ -35,10 +35,13 @@ struct WindowFacts {
 
 pb::Device to_message(uint32_t index, const Device &device);
 Device from_message(const pb::Device &message);
+// `brief`: only what every statement says.
+pb::Workload to_message(uint64_t cgroup_id, const Workload &workload, bool brief);
+Workload from_message(const pb::Workload &message);
 
 // One statement, or several parts if one attestation could not hold them all. Host, boot, sequence
 // and previous are the signer's to fill in.
 std::vector<pb::Statement> make_statements(const WindowFacts &facts,
-                                           const std::function<Workload(uint64_t)> &name);
+                                           const std::function<pb::Workload(uint64_t)> &name);
 
 } // namespace tally

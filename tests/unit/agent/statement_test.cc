@@ -13,12 +13,14 @@ class Windows : public testing::Test {
 protected:
     std::vector<pb::Statement> make(bool introduce = false) {
         Introduction introduction{devices_, hooks_, agent_, certificate_};
-        return make_statements(
-            {before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
-             introduce ? &introduction : nullptr, untracked_},
-            [](uint64_t id) {
-                return Workload{"/tenants/" + std::to_string(id), {id == 7 ? "acme" : "", ""}};
-            });
+        return make_statements({before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
+                                introduce ? &introduction : nullptr, untracked_},
+                               [](uint64_t id) {
+                                   Workload workload;
+                                   workload.cgroup_path = "/tenants/" + std::to_string(id);
+                                   workload.tenant.name = id == 7 ? "acme" : "";
+                                   return to_message(id, workload, /*brief=*/true);
+                               });
     }
     // As the signer would complete it, and what the rules then say.
     static std::string breach_of(pb::Statement statement) {

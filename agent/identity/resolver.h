@@ -1,0 +1,47 @@
+// From a cgroup to the tenant who answers for it: the sources say who the workload is, the tenant
+// files say whose it is.
+#pragma once
+
+#include "agent/identity/cgroups.h"
+#include "agent/identity/source.h"
+#include "agent/identity/tenants.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tally {
+
+struct Workload {
+    std::string cgroup_path; // empty: it was gone before it could be read
+    Identity identity;
+    Tenant tenant;
+    Opener opener;
+    bool told = false; // a statement since the last inventory has all of it
+};
+
+class Resolver {
+public:
+    Resolver(Cgroups cgroups, HostFiles files, std::vector<std::unique_ptr<Source>> sources,
+             Tenants tenants)
+        : cgroups_(std::move(cgroups)), files_(std::move(files)), sources_(std::move(sources)),
+          tenants_(std::move(tenants)) {}
+
+    // Reads the path, asks the sources, applies the tenants' rules.
+    Workload resolve(uint64_t cgroup_id) const;
+    // Whether a file that the identity was read from is not what it was.
+    bool is_outdated(const Workload &workload) const;
+    // By the tenants as they are now; the identity stays.
+    Tenant tenant_of(const Workload &workload) const { return tenants_.of(workload.cgroup_path); }
+
+    const Tenants &tenants() const { return tenants_; }
+    void set_tenants(Tenants tenants) { tenants_ = std::move(tenants); }
+
+private:
+    Cgroups cgroups_;
+    HostFiles files_;
+    std::vector<std::unique_ptr<Source>> sources_;
+    Tenants tenants_;
+};
+
+} // namespace tally
