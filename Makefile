@@ -95,8 +95,12 @@ $(GEN)/bpf/tally.o: $(BPF:bpf/%.bpf.c=$(GEN)/bpf/%.bpf.o)
 	bpftool gen object $@ $^
 $(SKELETON): $(GEN)/bpf/tally.o
 	bpftool gen skeleton $< name tally_bpf > $@
+# Each source of work evidence has an object of its own: what is switched off is not even loaded.
+WORK_SKELETONS := $(patsubst %.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/work/*.bpf.c))
+$(GEN)/bpf/work/%.skel.h: $(GEN)/bpf/work/%.bpf.o
+	bpftool gen skeleton $< name $*_bpf > $@
 
-GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_CENTRAL:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON)
+GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_CENTRAL:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON) $(WORK_SKELETONS)
 generate: $(GENERATED_HEADERS)
 
 $(B)/obj/gen/%.o: $(GEN)/%.cc | $(GENERATED_HEADERS)
@@ -192,7 +196,7 @@ demo: $(PROGRAMS) ## Record two tenants on this machine and print the verified r
 
 LINTED = $(wildcard base/*.cc attest/*.cc agent/*.cc agent/*/*.cc agent/*/*/*.cc collector/*.cc findings/*.cc audit/*.cc)
 CC_FILES = $(LINTED) $(wildcard tests/*/*.cc tests/*/*/*.cc)
-FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h agent/*/*/*.h collector/*.h findings/*.h audit/*.h bpf/*.h bpf/*.c tests/*/*.h tests/*/*/*.h)
+FORMATTED = $(CC_FILES) $(wildcard base/*.h attest/*.h agent/*.h agent/*/*.h agent/*/*/*.h collector/*.h findings/*.h audit/*.h bpf/*.h bpf/*.c bpf/*/*.h bpf/*/*.c tests/*/*.h tests/*/*/*.h)
 
 deps: ## Install the Debian packages that are missing (config/packages.txt)
 	config/install-packages config/packages.txt

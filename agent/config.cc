@@ -3,6 +3,7 @@
 #include "base/durable.h"
 #include "base/toml.h"
 
+#include <algorithm>
 #include <unistd.h>
 
 namespace tally {
@@ -72,14 +73,16 @@ Status read_device(TomlTable &table, Config &config) {
     return ok();
 }
 
-Status read_identity(TomlTable &table, Config &config) {
-    table.strings("sources", config.sources);
+// [identity] or [work]: which of the built-in sources, and in which order, are asked.
+Status read_sources(TomlTable &table, const std::vector<std::string> &built_in,
+                    std::vector<std::string> &sources) {
+    table.strings("sources", sources);
     TALLY_TRY(table.finish());
-    for (const std::string &name : config.sources) {
-        if (make_source(name) != nullptr)
+    for (const std::string &name : sources) {
+        if (std::find(built_in.begin(), built_in.end(), name) != built_in.end())
             continue;
         std::string known;
-        for (const std::string &each : source_names())
+        for (const std::string &each : built_in)
             known += (known.empty() ? "" : ", ") + each;
         return table.error("sources", "\"" + printable(name) + "\" is none of " + known);
     }
@@ -113,7 +116,12 @@ Result<Config> load_config(const std::string &path) {
     root->integer("idle_window_seconds", config.idle_window_seconds, 1, 600);
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
-    root->table("identity", [&](TomlTable &table) { return read_identity(table, config); });
+    root->table("identity", [&](TomlTable &table) {
+        return read_sources(table, source_names(), config.sources);
+    });
+    root->table("work", [&](TomlTable &table) {
+        return read_sources(table, work_source_names(), config.work_sources);
+    });
     root->required("signing").table("signing",
                                     [&](TomlTable &table) { return read_signing(table, config); });
     root->required("collector").table("collector", [&](TomlTable &table) {

@@ -37,6 +37,8 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
     if (!recorder)
         return recorder.error();
     recorder_ = std::move(*recorder);
+    works_ = make_works(config_.work_sources);
+    recorder_->want_holdings(works_.any());
     kernel_guard_ =
         std::make_unique<KernelGuard>(*recorder_, *workloads_, inventory_, events_, log_);
     TALLY_TRY(take_up(boot_id));
@@ -76,7 +78,7 @@ Status Windows::take_up(const std::string &boot_id) {
         log_.warning("the record of what is attested already is lost: totals begin anew");
     }
     TALLY_TRY(look_for_devices());
-    TALLY_TRY(recorder_->scan());
+    TALLY_TRY(scan());
     if (recorder_->adopted() && recorder_->adopted_rung() != recorder_->rung())
         TALLY_TRY(attest_pause());
     auto totals = recorder_->hand_over(baseline ? totals_of(*baseline) : Snapshot{});
@@ -152,10 +154,11 @@ std::string Windows::summary() const {
 }
 
 void Windows::act_on(const wire_edge &edge) {
-    if (edge.kind == WIRE_WORKLOAD_NEW) {
+    if (edge.kind == WIRE_WORKLOAD_NEW)
         workloads_->name(edge.workload);
+    // A new holder's work is looked for in its processes, which a scan finds.
+    if (edge.kind == WIRE_WORKLOAD_NEW && !works_.any())
         return;
-    }
     if (!recorder_->exact())
         return;
     uint64_t pause = std::max(kShortestPause, kPausePerCost * recorder_->scan_cost_ns());
@@ -169,6 +172,18 @@ void Windows::act_on(const wire_edge &edge) {
 void Windows::plan_scan() {
     last_scan_ns_ = now().boottime_ns;
     next_scan_ns_ = edges_can_be_trusted() ? UINT64_MAX : next_regular_scan_ns();
+}
+
+Status Windows::scan() {
+    TALLY_TRY(recorder_->scan());
+    look_for_work();
+    return ok();
+}
+
+void Windows::look_for_work() {
+    if (works_.any())
+        works_.look({recorder_->holdings(), inventory_.all(), now().boottime_ns},
+                    recorder_->anything_held());
 }
 
 Status Windows::look_for_devices() {
@@ -200,9 +215,11 @@ Result<bool> Windows::turn() {
         bool opens_are_seen = recorder_->rung() != pb::RUNG_SCANNED && kernel_guard_->hooks_fire();
         bool idle = opens_are_seen && !recorder_->anything_held();
         if (!idle)
-            TALLY_TRY(recorder_->scan());
+            TALLY_TRY(scan());
         plan_scan();
     }
+    if (at >= works_.due_ns())
+        look_for_work();
     if (at < next_window_ns_ && !(idle_ && recorder_->anything_held()))
         return false;
     uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
@@ -247,7 +264,7 @@ Status Windows::inspect() {
     guard_.inspect();
     // What ended without its last descriptor's being seen, and opens that no hook sees.
     if (recorder_->rung() != pb::RUNG_SCANNED)
-        TALLY_TRY(recorder_->scan());
+        TALLY_TRY(scan());
     kernel_guard_->inspect();
     if (!edges_can_be_trusted())
         next_scan_ns_ = std::min(next_scan_ns_, next_regular_scan_ns());
@@ -287,9 +304,11 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     for (const auto *more : {&guard_.hooks(), &kernel_guard_->hooks()})
         hooks.insert(hooks.end(), more->begin(), more->end());
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
+    std::vector<SourcedWork> work = works_.take(now().boottime_ns);
+    std::vector<pb::SourceState> sources = works_.tell_states(introduce);
     auto statements =
         make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
-                         introduce ? &introduction : nullptr, untracked_},
+                         introduce ? &introduction : nullptr, untracked_, work, sources},
                         [&](uint64_t id) {
                             const Workload &workload = workloads_->name(id);
                             return to_message(id, workload, workload.told && !introduce);

@@ -38,7 +38,7 @@ public:
 
     // CLOCK_BOOTTIME at which turn() has something to do.
     uint64_t deadline_ns() const {
-        return std::min({next_window_ns_, next_scan_ns_, guard_.look_due_ns()});
+        return std::min({next_window_ns_, next_scan_ns_, guard_.look_due_ns(), works_.due_ns()});
     }
     // Looks, scans or cuts a window, if that is due. Whether a window was cut: one in which nothing
     // happened may go on.
@@ -64,6 +64,8 @@ private:
     Result<Snapshot> take_snapshot();
     Status attest_pause();
     Status attest(const Snapshot &until, pb::Rung rung);
+    Status scan();
+    void look_for_work();
     void note_untracked(const Snapshot &until);
     pb::Baseline baseline_of(const Snapshot &snapshot) const;
 
@@ -76,6 +78,7 @@ private:
     std::unique_ptr<Workloads> workloads_;
     std::unique_ptr<Recorder> recorder_;
     Inventory inventory_;
+    Works works_;
     std::unique_ptr<KernelGuard> kernel_guard_;
 
     std::vector<std::string> device_problems_;

@@ -84,6 +84,33 @@ void check_usage(const pb::Statement &statement, std::vector<Breach> &breaches) 
     }
 }
 
+void check_work(const pb::Statement &statement, std::vector<Breach> &breaches) {
+    const pb::Window &window = statement.window();
+    uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
+    if (window.end_boottime_ns() < window.begin_boottime_ns())
+        length = 0;
+    for (const pb::Work &work : statement.work()) {
+        std::string row = "work seen by \"" + printable(work.source(), 32) + "\"";
+        if (work.source().empty() || work.grade() == pb::GRADE_UNSPECIFIED ||
+            !pb::Grade_IsValid(work.grade()))
+            breaches.push_back(malformed(row + ": no source or no grade"));
+        if (!work.has_workload() && !work.has_device())
+            breaches.push_back(malformed(row + ": of no workload and no device"));
+        if (work.has_workload() &&
+            work.workload() >= static_cast<uint32_t>(statement.workloads_size()))
+            breaches.push_back(malformed(row + ": no such workload"));
+        // 128 bits: a window of years times 2^32 engines is more than 64 hold.
+        if (work.busy_ns() > static_cast<unsigned __int128>(length) * work.capacity())
+            breaches.push_back(impossible(row + ": busy " + number(work.busy_ns()) +
+                                          " ns in a window of " + number(length) + " ns on " +
+                                          number(work.capacity()) + " engines"));
+        // A window touches one second more than it is long, and another by where it begins.
+        if (work.active_seconds() > length / 1'000'000'000 + 2)
+            breaches.push_back(impossible(row + ": active in " + number(work.active_seconds()) +
+                                          " seconds of a window of " + number(length) + " ns"));
+    }
+}
+
 std::optional<Breach> check_place(const ChainHead &head, const pb::Statement &statement) {
     uint64_t sequence = statement.sequence();
     if (head.sequence > 0 && statement.host() != head.host)
@@ -135,6 +162,11 @@ std::optional<Breach> check_devices(const ChainHead &head, const pb::Statement &
             return impossible("usage of device " + number(usage.device()) +
                               ", which is not in the inventory");
     }
+    for (const pb::Work &work : statement.work()) {
+        if (work.has_device() && !known.contains(work.device()))
+            return impossible("work on device " + number(work.device()) +
+                              ", which is not in the inventory");
+    }
     return std::nullopt;
 }
 
@@ -147,6 +179,7 @@ std::vector<Breach> breaches_of(const pb::Statement &statement) {
             breaches.push_back(*std::move(breach));
     }
     check_usage(statement, breaches);
+    check_work(statement, breaches);
     return breaches;
 }
 

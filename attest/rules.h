@@ -26,6 +26,7 @@ struct Breach {
 //   window: begin < end on CLOCK_BOOTTIME (a wall clock that steps is a finding, not a breach)
 //   inventory: distinct indices; usage: workload in range, one row per (workload, device)
 //   held <= window; nothing held without an open, found or already open file
+//   work: of a workload in range or a device, with a source and a grade; busy <= window x capacity
 //   recording: a rung is named, and the time since when it records is before the window's end
 std::optional<Breach> check_statement(const pb::Statement &statement);
 // All that it breaks, the first first: an auditor tells what cannot be read from what cannot be.

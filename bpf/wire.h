@@ -16,7 +16,7 @@
  * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
  * afresh. Raise it with any change of layout or meaning.
  */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 
 /* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
@@ -88,6 +88,15 @@ struct wire_edge {
     __u32 kind;
 };
 
+/* What a scan writes for each descriptor of a watched device, if wire_state.wants_holdings. */
+struct wire_holding {
+    __u64 workload;
+    __u32 process; /* tgid */
+    __u32 fd;
+    __u32 device;
+    __u32 zero;
+};
+
 /* ours, foreign: kernel objects by which the recording lives, and who else was seen with one. */
 enum wire_object_kind { WIRE_MAP, WIRE_PROGRAM, WIRE_LINK, WIRE_OBJECT_KINDS };
 
@@ -152,9 +161,9 @@ struct wire_state {
     __u64 operations[WIRE_OBJECT_KINDS]; /* struct file_operations * of such descriptors */
     __u64 canary[WIRE_CANARIES];
     /* Written by both. */
-    __u64 found_again; /* holders that the scan in progress came by and knew */
-    __u32 agent;       /* its process id; 0: none, or it was killed */
-    __u32 zero;
+    __u64 found_again;    /* holders that the scan in progress came by and knew */
+    __u32 agent;          /* its process id; 0: none, or it was killed */
+    __u32 wants_holdings; /* 1: scans write wire_holding */
 };
 
 /* losses: one counter for every place that can drop something. */
@@ -175,6 +184,7 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
               std::has_unique_object_representations_v<wire_holder> &&
               std::has_unique_object_representations_v<wire_file> &&
               std::has_unique_object_representations_v<wire_edge> &&
+              std::has_unique_object_representations_v<wire_holding> &&
               std::has_unique_object_representations_v<wire_object> &&
               std::has_unique_object_representations_v<wire_foreign> &&
               std::has_unique_object_representations_v<wire_guard> &&
@@ -190,6 +200,7 @@ WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
 WIRE_ASSERT(sizeof(struct wire_holder) == 32, "wire_holder");
 WIRE_ASSERT(sizeof(struct wire_file) == 40, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
+WIRE_ASSERT(sizeof(struct wire_holding) == 24, "wire_holding");
 WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
 WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
 WIRE_ASSERT(sizeof(struct wire_guard) == 64, "wire_guard");

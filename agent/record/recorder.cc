@@ -120,13 +120,16 @@ Status Recorder::scan() {
     scan_began_ = now();
     kernel_.state().found_again = 0;
     kernel_.state().scan_number = scan_began_.boottime_ns;
-    char none[64]; // the program writes nothing; each read goes on where the last one paused
+    holdings_.clear();
+    std::array<wire_holding, 1024> found; // each read goes on where the last one paused
     for (;;) {
-        ssize_t length = read(iterator.get(), none, sizeof(none));
+        ssize_t length = read(iterator.get(), found.data(), sizeof(found));
         if (length == 0)
             break;
         if (length < 0 && errno != EAGAIN && errno != EINTR)
             return errno_error("scan the descriptor tables");
+        size_t count = length < 0 ? 0 : static_cast<size_t>(length) / sizeof(wire_holding);
+        holdings_.insert(holdings_.end(), found.begin(), found.begin() + count);
     }
     uint64_t ended = now().boottime_ns;
     scan_cost_ns_ = ended - scan_began_.boottime_ns;

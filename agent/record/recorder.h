@@ -55,6 +55,9 @@ public:
     // One pass over all descriptor tables of the machine.
     Status scan();
     uint64_t scans() const { return scans_; }
+    // Whether scans also say which process has which device's file.
+    void want_holdings(bool wanted) { kernel_.state().wants_holdings = wanted ? 1 : 0; }
+    const std::vector<wire_holding> &holdings() const { return holdings_; } // by the last scan
     // CLOCK_BOOTTIME at the begin of the last scan that came to its end.
     uint64_t last_scan_ns() const { return kernel_.state().last_scan_ns; }
     uint64_t scan_cost_ns() const { return scan_cost_ns_; } // of the last one
@@ -93,6 +96,7 @@ private:
     std::unique_ptr<ring_buffer, Free> edges_;
     Reading last_;
     uint64_t scans_ = 0;
+    std::vector<wire_holding> holdings_;
     Instant scan_began_;
     uint64_t scan_cost_ns_ = 0;
 };

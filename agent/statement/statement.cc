@@ -8,9 +8,9 @@ namespace tally {
 
 namespace {
 
-// What one part may hold before the next is begun: room for a row more, the chain's fields and the
-// envelope stays below kMaxAttestation.
-constexpr size_t kPartBudget = kMaxAttestation - 8192;
+// What one part may hold before the next is begun: room for a row more with its workload (a cgroup
+// path of 4 KiB, its identity), the chain's fields and the envelope stays below kMaxAttestation.
+constexpr size_t kPartBudget = kMaxAttestation - 24576;
 
 void introduce(pb::Statement &statement, const Introduction &introduction) {
     pb::Inventory &inventory = *statement.mutable_inventory(); // present even if empty
@@ -70,6 +70,34 @@ public:
         row.set_open_files(static_cast<uint32_t>(until.open_files));
         row.set_untracked(until.untracked - since.untracked);
         row.set_was_untracked(was_untracked);
+    }
+
+    void add(const SourcedWork &work, const std::optional<uint32_t> &device,
+             const std::function<pb::Workload(uint64_t)> &name) {
+        pb::Work &row = *statement_.add_work();
+        row.set_source(work.source);
+        row.set_grade(work.grade);
+        if (work.key.workload != 0)
+            row.set_workload(position(work.key.workload, name));
+        if (device)
+            row.set_device(*device);
+        row.set_engine(printable(work.key.engine, 64));
+        // What a source saw just after the window's end counts to it, as far as there is room.
+        const pb::Window &window = statement_.window();
+        uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
+        if (work.figures.busy_ns)
+            row.set_busy_ns(std::min(*work.figures.busy_ns, length * work.figures.capacity));
+        row.set_capacity(work.figures.capacity);
+        row.set_active_seconds(static_cast<uint32_t>(
+            std::min<uint64_t>(work.figures.active_seconds, length / kSecond + 2)));
+        row.set_memory_bytes(work.figures.memory_bytes);
+        for (const auto &[what, count] : work.figures.counts) {
+            if (count == 0)
+                continue;
+            pb::Count &out = *row.add_counts();
+            out.set_what(what);
+            out.set_count(count);
+        }
     }
 
 private:
@@ -195,10 +223,27 @@ std::vector<pb::Statement> make_statements(const WindowFacts &facts,
     for (const pb::Event &event : facts.events)
         *parts[0].add_events() = event;
 
+    for (const pb::SourceState &state : facts.sources)
+        *parts[0].mutable_recording()->add_sources() = state;
+
     // Losses are of the window, not of a part: said once.
     common.mutable_recording()->clear_losses();
     auto rows = std::make_unique<Rows>(parts.back());
     size_t size = parts.back().ByteSizeLong();
+    auto make_room = [&] {
+        if (size <= kPartBudget)
+            return;
+        parts.push_back(common);
+        rows = std::make_unique<Rows>(parts.back());
+        size = parts.back().ByteSizeLong();
+    };
+    // An upper bound on what a row and its workload added; counting the whole each time would be
+    // quadratic.
+    auto added = [&](size_t row) {
+        const auto &workloads = parts.back().workloads();
+        size += 64 + row + (workloads.empty() ? 0 : workloads.rbegin()->ByteSizeLong());
+    };
+    std::map<uint64_t, std::set<uint32_t>> held; // workload -> devices
     for (const auto &[key, until] : facts.after.usage) {
         auto earlier = facts.before.usage.find(key);
         UsageTotals since = earlier == facts.before.usage.end() ? UsageTotals{} : earlier->second;
@@ -206,15 +251,20 @@ std::vector<pb::Statement> make_statements(const WindowFacts &facts,
         bool quiet = until == since && until.open_files == 0 && !was_untracked;
         if (quiet)
             continue;
-        if (size > kPartBudget) {
-            parts.push_back(common);
-            rows = std::make_unique<Rows>(parts.back());
-            size = parts.back().ByteSizeLong();
-        }
+        make_room();
         rows->add(key, since, until, was_untracked, name);
-        // An upper bound on what the row and its workload added; counting the whole each time
-        // would be quadratic.
-        size += 64 + static_cast<size_t>(parts.back().workloads().rbegin()->ByteSizeLong());
+        added(0);
+        held[key.workload].insert(key.device);
+    }
+    for (const SourcedWork &work : facts.work) {
+        make_room();
+        // Who held one device only, worked on that one.
+        std::optional<uint32_t> device = work.key.device;
+        auto devices = held.find(work.key.workload);
+        if (!device && devices != held.end() && devices->second.size() == 1)
+            device = *devices->second.begin();
+        rows->add(work, device, name);
+        added(parts.back().work().rbegin()->ByteSizeLong());
     }
     for (size_t part = 0; part < parts.size(); part++) {
         parts[part].set_part(static_cast<uint32_t>(part));

@@ -5,6 +5,7 @@
 #include "agent/record/devices.h"
 #include "agent/record/recorder.h"
 #include "agent/record/snapshot.h"
+#include "agent/work/works.h"
 #include "attest/statement.pb.h"
 
 #include <functional>
@@ -31,6 +32,8 @@ struct WindowFacts {
     const Introduction *introduction; // or null
     // What had open files without room in the window before that may still be held.
     const std::set<UsageKey> &untracked;
+    const std::vector<SourcedWork> &work;        // by workload, then device
+    const std::vector<pb::SourceState> &sources; // to be said now; or none
 };
 
 pb::Device to_message(uint32_t index, const Device &device);

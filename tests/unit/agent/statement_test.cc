@@ -13,8 +13,16 @@ class Windows : public testing::Test {
 protected:
     std::vector<pb::Statement> make(bool introduce = false) {
         Introduction introduction{devices_, hooks_, agent_, certificate_};
-        return make_statements({before_.at, 1, before_, after_, pb::RUNG_TRACED, events_,
-                                introduce ? &introduction : nullptr, untracked_},
+        return make_statements({before_.at,
+                                1,
+                                before_,
+                                after_,
+                                pb::RUNG_TRACED,
+                                events_,
+                                introduce ? &introduction : nullptr,
+                                untracked_,
+                                work_,
+                                {}},
                                [](uint64_t id) {
                                    Workload workload;
                                    workload.cgroup_path = "/tenants/" + std::to_string(id);
@@ -39,6 +47,7 @@ protected:
     Bytes certificate_{1, 2, 3};
     std::vector<pb::Event> events_;
     std::set<UsageKey> untracked_;
+    std::vector<SourcedWork> work_;
 };
 
 TEST_F(Windows, AnIdleWindowHasNoRows) {

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the programs of work evidence and the agent share. Their maps live as long as their source
+ * is at work and are not pinned: a number here starts from zero, and says what was seen since.
+ */
+#ifndef TALLY_WORK_WIRE_H
+#define TALLY_WORK_WIRE_H
+
+#ifdef __cplusplus
+#include <linux/types.h>
+#include <type_traits>
+#endif
+
+/* Totals; they only grow. */
+struct work_activity {
+    __u64 count;
+    __u64 active_seconds; /* distinct seconds of CLOCK_BOOTTIME in which anything was counted */
+    __u64 last_second;    /* the latest of them, plus one: 0 is none */
+};
+
+#ifdef __cplusplus
+static_assert(std::has_unique_object_representations_v<work_activity>);
+static_assert(sizeof(work_activity) == 24);
+#else
+_Static_assert(sizeof(struct work_activity) == 24, "work_activity");
+#endif
+
+#endif
