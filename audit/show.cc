@@ -78,6 +78,25 @@ void add_usage(Page &page, const Entry &entry) {
                            : ""));
 }
 
+void add_work(Page &page, const Entry &entry) {
+    for (const pb::Work &work : entry.statement().work()) {
+        std::string text = work.has_workload() ? "workload " + number(work.workload()) : "all";
+        text += work.has_device() ? " on device " + number(work.device()) : " on devices it held";
+        if (!work.engine().empty())
+            text += ", engine " + printable(work.engine());
+        text += ": by " + printable(work.source()) + ", grade " + grade_name(work.grade());
+        if (work.has_busy_ns())
+            text += ", busy " + duration(work.busy_ns()) + " of " + number(work.capacity()) +
+                    " times the window";
+        text += ", active in " + count_of(work.active_seconds(), "second");
+        for (const pb::Count &count : work.counts())
+            text += ", " + number(count.count()) + " " + printable(count.what());
+        if (work.memory_bytes() > 0)
+            text += ", at most " + number(work.memory_bytes()) + " bytes of memory";
+        page.line("work", text);
+    }
+}
+
 void add_recording(Page &page, const pb::Recording &recording) {
     page.line("recording",
               "rung " + rung_name(recording.rung()) + ": " + rung_precision(recording.rung()) +
@@ -92,6 +111,10 @@ void add_recording(Page &page, const pb::Recording &recording) {
                           number(recording.usage_map().capacity()) + ", holders " +
                           number(recording.holder_map().entries()) + " of " +
                           number(recording.holder_map().capacity()));
+    for (const pb::SourceState &source : recording.sources())
+        page.line("source",
+                  printable(source.name()) +
+                      (source.at_work() ? ", at work" : ": " + printable(source.reason())));
     for (const pb::Hook &hook : recording.hooks())
         page.line("hook", printable(hook.name()) +
                               (hook.attached() ? ", attached"
@@ -139,6 +162,7 @@ std::string describe(const Entry &entry) {
     Page page;
     add_chain(page, entry);
     add_usage(page, entry);
+    add_work(page, entry);
     add_recording(page, entry.statement().recording());
     add_inventory(page, entry.statement().inventory());
     add_rest(page, entry.statement());

@@ -61,6 +61,21 @@ std::string event_name(pb::Event::Kind kind) {
     }
 }
 
+std::string grade_name(pb::Grade grade) {
+    switch (grade) {
+    case pb::GRADE_HELD:
+        return "held";
+    case pb::GRADE_ABLE:
+        return "able";
+    case pb::GRADE_SAMPLED:
+        return "sampled";
+    case pb::GRADE_EXACT:
+        return "exact";
+    default:
+        return "grade " + std::to_string(grade);
+    }
+}
+
 std::string cgroup_name(const pb::Workload &workload) {
     return workload.cgroup_path().empty() ? "id:" + std::to_string(workload.cgroup_id())
                                           : workload.cgroup_path();

@@ -11,6 +11,7 @@ namespace pb = tallystick::v1;
 
 std::string rung_precision(pb::Rung rung); // "opens exact, releases to one scan"
 std::string event_name(pb::Event::Kind kind);
+std::string grade_name(pb::Grade grade); // "held", "able", "sampled", "exact"
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
 std::string cgroup_name(const pb::Workload &workload);
 
