@@ -8,11 +8,11 @@
 
 /* False: the reader's buffer is full, and the kernel will come by this descriptor once more
  * (kernel/bpf/bpf_iter.c, bpf_seq_read). */
-static __always_inline bool write_holding(struct bpf_iter__task_file *ctx, __u64 workload,
-                                          __u32 device) {
+static __always_inline bool write_holding(struct bpf_iter__task_file *ctx, struct task_struct *task,
+                                          __u64 workload, __u32 device) {
     struct wire_state *state = get_state();
     struct wire_holding holding = {
-        .workload = workload, .process = ctx->task->tgid, .fd = ctx->fd, .device = device};
+        .workload = workload, .process = task->tgid, .fd = ctx->fd, .device = device};
 
     if (!state || !state->wants_holdings || device == WIRE_CANARY)
         return true;
@@ -39,7 +39,7 @@ int scan(struct bpf_iter__task_file *ctx) {
     if (!device)
         return 0;
     workload = known_task_workload(task);
-    if (!write_holding(ctx, workload, *device))
+    if (!write_holding(ctx, task, workload, *device))
         return 0;
     if (!found_again(file, workload, *device))
         hold_file(file, workload, *device, FOUND_OPEN);

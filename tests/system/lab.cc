@@ -128,11 +128,20 @@ std::string Program::output() const {
 
 bool Program::says(const std::string &text, unsigned milliseconds) const {
     for (unsigned waited = 0; waited < milliseconds; waited += 20) {
+        bool over = has_ended(); // before it is read: what it said last counts
         if (output().find(text) != std::string::npos)
             return true;
+        if (over)
+            break;
         sleep_ms(20);
     }
     return false;
+}
+
+bool Program::has_ended() const {
+    siginfo_t info = {};
+    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid_;
 }
 
 int Program::stop(int signal) {

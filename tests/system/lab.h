@@ -37,8 +37,9 @@ public:
 
     pid_t pid() const { return pid_; }
     std::string output() const;
-    // Whether `text` shows up in its output within the time.
+    // Whether `text` shows up in its output before it ends, or the time is over.
     bool says(const std::string &text, unsigned milliseconds = 10000) const;
+    bool has_ended() const;
     int stop(int signal); // sends it and returns the exit status, as in Outcome
 
 private:
