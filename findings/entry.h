@@ -48,14 +48,16 @@ struct Entry {
         return place.kind == Place::Kind::kNext || place.kind == Place::Kind::kLate;
     }
     const pb::Statement &statement() const { return opened.statement; }
-    const pb::Device *device(const pb::Usage &usage) const {
-        auto found = devices.find(usage.device());
+    const pb::Device *device(const pb::Usage &usage) const { return device(usage.device()); }
+    const pb::Device *device(uint32_t index) const {
+        auto found = devices.find(index);
         return found == devices.end() ? nullptr : &found->second;
     }
-    // Device.id; "index:N" where a statement breaks the rule that usage names known devices.
-    std::string device_id(const pb::Usage &usage) const {
-        const pb::Device *found = device(usage);
-        return found != nullptr ? found->id() : "index:" + std::to_string(usage.device());
+    // Device.id; "index:N" where a statement breaks the rule that it names known devices.
+    std::string device_id(const pb::Usage &usage) const { return device_id(usage.device()); }
+    std::string device_id(uint32_t index) const {
+        const pb::Device *found = device(index);
+        return found != nullptr ? found->id() : "index:" + std::to_string(index);
     }
     const pb::Workload &workload(const pb::Usage &usage) const {
         return statement().workloads(static_cast<int>(usage.workload()));

@@ -20,6 +20,8 @@ Examiner::Examiner(const Limits &limits) {
     rules_.push_back(device_rebound_rule());
     rules_.push_back(device_vanished_rule());
     rules_.push_back(device_moved_rule());
+    rules_.push_back(work_without_hold_rule());
+    rules_.push_back(sources_disagree_rule());
 }
 
 void Examiner::add(const Entry &entry) {

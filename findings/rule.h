@@ -51,5 +51,7 @@ std::unique_ptr<Rule> scan_gap_rule(const Limits &limits);
 std::unique_ptr<Rule> device_rebound_rule();
 std::unique_ptr<Rule> device_vanished_rule();
 std::unique_ptr<Rule> device_moved_rule();
+std::unique_ptr<Rule> work_without_hold_rule();
+std::unique_ptr<Rule> sources_disagree_rule();
 
 } // namespace tally

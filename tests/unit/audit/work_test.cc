@@ -1,0 +1,85 @@
+// What sources of work evidence say, held against the holds and against each other.
+#include "tests/unit/audit/rig.h"
+
+namespace tally {
+
+namespace {
+
+constexpr uint64_t kSecond = TestHost::kSecond;
+
+class WorkAudit : public Audit {
+protected:
+    // Work of the statement's first workload on its first device.
+    static pb::Work &add_work(pb::Statement &statement, const std::string &source,
+                              uint64_t busy_ns) {
+        pb::Work &work = *statement.add_work();
+        work.set_source(source);
+        work.set_grade(pb::GRADE_EXACT);
+        work.set_workload(0);
+        work.set_device(statement.usage(0).device());
+        work.set_busy_ns(busy_ns);
+        work.set_capacity(1);
+        work.set_active_seconds(1);
+        return work;
+    }
+    std::vector<std::string> lines() const {
+        log.publish();
+        return lines_of(account().findings);
+    }
+};
+
+TEST_F(WorkAudit, WorkInsideAHoldIsNoFinding) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        add_work(statement, "drm_sched", 4 * kSecond);
+        add_work(statement, "drm_fdinfo", 5 * kSecond);
+    });
+    EXPECT_EQ(lines(), std::vector<std::string>());
+}
+
+TEST_F(WorkAudit, SourcesThatDisagreeAreOneFindingWithBothKept) {
+    for (int i = 0; i < 2; i++)
+        say_changed(gpu1, [](pb::Statement &statement) {
+            add_work(statement, "drm_sched", 2 * kSecond).set_engine("gfx");
+            add_work(statement, "drm_sched", 1 * kSecond).set_engine("compute");
+            add_work(statement, "nvml", 7 * kSecond);
+        });
+    auto found = lines();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_TRUE(found[0].starts_with("sources-disagree: work of ")) << found[0];
+    EXPECT_TRUE(found[0].ends_with("nvml says more than drm_sched, by 8.000 s, in 2 statements"))
+        << found[0];
+}
+
+TEST_F(WorkAudit, WorkOfWhoDoesNotHoldTheDeviceIsAFinding) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        add_work(statement, "nvml", kSecond);
+        statement.clear_usage();
+    });
+    auto found = lines();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_TRUE(found[0].starts_with("work-without-hold: work of ")) << found[0];
+}
+
+TEST_F(WorkAudit, WorkJustAfterAHoldIsNoFinding) {
+    say(gpu1);
+    for (int i = 0; i < 2; i++)
+        say_changed(gpu1, [](pb::Statement &statement) {
+            add_work(statement, "nvml", kSecond);
+            statement.clear_usage();
+        });
+    auto found = lines();
+    ASSERT_EQ(found.size(), 1U) << "in the second window after it, it is";
+    EXPECT_EQ(found[0].find("in 2 statements"), std::string::npos) << found[0];
+}
+
+TEST_F(WorkAudit, ADeviceAsAWholeAndWorkOnNoDeviceAreNotJudged) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        add_work(statement, "interrupts", kSecond).clear_workload();
+        add_work(statement, "cuda_uprobe", kSecond).clear_device();
+        statement.clear_usage();
+    });
+    EXPECT_EQ(lines(), std::vector<std::string>());
+}
+
+} // namespace
+} // namespace tally
