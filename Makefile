@@ -136,7 +136,14 @@ $(B)/tests/seam-openssl: $(B)/obj/tests/tools/seam.o $(BASE) $(ATTEST_CENTRAL)
 $(B)/tests/seam-mbedtls: LIBS = $(AGENT_LIBS)
 $(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
 
+# Stands where NVIDIA's driver library would, for the uprobes on its functions.
+STAND_IN := $(B)/tests/libcuda.so.1
+$(STAND_IN): tests/tools/libcuda.c
+	@mkdir -p $(@D)
+	$(CLANG) -shared -fPIC -O2 -Wall -Wextra -Werror -Wl,-soname,libcuda.so.1 -o $@ $<
+
 SYSTEM_TESTS := $(B)/tests/system
+$(SYSTEM_TESTS): | $(STAND_IN)
 $(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc tests/system/*/*.cc)) $(AUDIT)
 $(B)/tests/system: LIBS = $(AUDIT_LIBS) $(call pkg,--libs libbpf)
 

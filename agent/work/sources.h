@@ -8,7 +8,8 @@
 
 namespace tally {
 
-// `sys` is where sysfs is.
+// `proc` and `sys` are where these file systems are.
+std::unique_ptr<WorkSource> cuda_uprobe_source(const std::string &proc = "/proc");
 std::unique_ptr<WorkSource> interrupts_source(const std::string &sys = "/sys");
 
 } // namespace tally

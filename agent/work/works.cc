@@ -15,6 +15,7 @@ struct BuiltIn {
     std::unique_ptr<WorkSource> (*make)();
 };
 constexpr BuiltIn kBuiltIn[] = {
+    {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
 };
 

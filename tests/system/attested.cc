@@ -67,6 +67,15 @@ Result<Attested> read_attested(const Lab &lab) {
         AttestedWindow &window = attested.windows.back();
         for (const pb::Loss &loss : statement.recording().losses())
             window.losses[loss.place()] += loss.count();
+        for (const pb::SourceState &source : statement.recording().sources())
+            window.sources[source.name()] = source.reason();
+        for (const pb::Work &work : statement.work()) {
+            int workload = static_cast<int>(work.workload());
+            window.work.push_back(
+                {{work.has_workload() ? statement.workloads(workload).cgroup_id() : 0,
+                  work.has_device() ? entry.device_id(work.device()) : ""},
+                 work});
+        }
         for (const pb::Usage &usage : statement.usage()) {
             const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
             window.usage[{workload.cgroup_id(), entry.device_id(usage)}] = usage;

@@ -33,6 +33,8 @@ struct AttestedWindow {
     uint64_t reading_ns = 0;
     std::map<std::string, uint64_t> losses;
     std::map<AttestedKey, pb::Usage> usage;
+    std::vector<std::pair<AttestedKey, pb::Work>> work; // 0 or empty: of none in particular
+    std::map<std::string, std::string> sources;         // as told in it: name -> why not at work
 };
 
 struct Attested {
