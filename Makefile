@@ -140,7 +140,7 @@ $(B)/tests/seam-openssl: LIBS = $(CENTRAL_LIBS)
 STAND_IN := $(B)/tests/libcuda.so.1
 $(STAND_IN): tests/tools/libcuda.c
 	@mkdir -p $(@D)
-	$(CLANG) -shared -fPIC -O2 -Wall -Wextra -Werror -Wl,-soname,libcuda.so.1 -o $@ $<
+	$(CLANG) -shared -fPIC -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -Wl,-soname,libcuda.so.1 -o $@ $<
 
 SYSTEM_TESTS := $(B)/tests/system
 $(SYSTEM_TESTS): | $(STAND_IN)
@@ -180,7 +180,7 @@ BENCH_TOOLS := $(B)/tests/calls $(B)/tests/crowd
 $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^
-bench-record: $(PROGRAMS) $(BENCH_TOOLS) ## What being watched costs, here and in instructions under other kernels; needs root
+bench-record: $(PROGRAMS) $(BENCH_TOOLS) $(STAND_IN) ## What being watched costs, here and in instructions under other kernels; needs root
 	config/install-packages config/packages-vm.txt
 	BUILD=$(B) tests/bench/record
 

@@ -1,10 +1,12 @@
 // Nanoseconds per call of what tallyd could slow down: open+close of an ordinary file, open+close
-// and ioctl of a watched device, and a system call that it has no business with. One line per
-// figure: NAME NS. Under QEMU's -icount a nanosecond is an instruction.
+// and ioctl of a watched device, a system call that it has no business with, and a launch through a
+// library with libcuda's function names. One line per figure: NAME NS. Under QEMU's -icount a
+// nanosecond is an instruction.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -42,15 +44,21 @@ int open_or_abort(const char *path) {
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: calls FILE DEVICE CALLS-PER-BATCH\n");
+    if (argc != 5) {
+        std::fprintf(stderr, "usage: calls FILE DEVICE LIBRARY CALLS-PER-BATCH\n");
         return 2;
     }
-    size_t calls = std::strtoul(argv[3], nullptr, 10);
+    size_t calls = std::strtoul(argv[4], nullptr, 10);
     int device = open_or_abort(argv[2]);
     measure("ordinary-open+close", calls, [&] { close(open_or_abort(argv[1])); });
     measure("watched-open+close", calls, [&] { close(open_or_abort(argv[2])); });
     measure("watched-ioctl", calls, [&] { ioctl(device, _IO('t', 0)); }); // refused by the driver
     measure("unrelated-getppid", calls, [] { getppid(); });
+    void *library = dlopen(argv[3], RTLD_NOW);
+    auto launch = reinterpret_cast<int (*)()>(library ? dlsym(library, "cuLaunchKernel") : nullptr);
+    if (launch == nullptr)
+        std::abort();
+    sleep(3); // the agent looks once a second at what holders have mapped
+    measure("cuda-launch", calls, launch);
     return 0;
 }
