@@ -206,7 +206,7 @@ format: ## Rewrite all sources in the house format
 format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 lint: $(GENERATED_HEADERS) format-check ## clang-format on everything, clang-tidy on the programs
-	printf '%s\n' $(LINTED) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c++20 $(CPPFLAGS)
+	printf '%s\n' $(sort $(dir $(LINTED))) | sort -r | xargs -P 2 -I{} tests/tidy {} $(B)/tidy -std=c++20 $(CPPFLAGS)
 
 clean: ## Remove build/
 	rm -rf build
