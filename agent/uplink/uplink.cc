@@ -314,20 +314,4 @@ void Uplink::disconnect() {
     disputing_ = false;
 }
 
-const char *to_string(Uplink::State state) {
-    switch (state) {
-    case Uplink::State::kDisconnected:
-        return "disconnected";
-    case Uplink::State::kConnecting:
-        return "connecting";
-    case Uplink::State::kHandshaking:
-        return "handshaking";
-    case Uplink::State::kGreeting:
-        return "greeting";
-    case Uplink::State::kStreaming:
-        return "streaming";
-    }
-    return "?";
-}
-
 } // namespace tally

@@ -134,6 +134,4 @@ private:
     bool disputing_ = false; // receipts are of another history than ours
 };
 
-const char *to_string(Uplink::State state);
-
 } // namespace tally
