@@ -173,6 +173,16 @@ test-vm: $(SYSTEM_TESTS) $(VM_TESTS) $(PROGRAMS) ## The same under other kernels
 	config/install-packages config/packages-vm.txt
 	TALLY_STORM_SECONDS=5 GTEST_FILTER='$(VM_FILTER)' tests/vm/all "$(VM_GUESTS)" $(SYSTEM_TESTS) $(VM_TESTS)
 
+$(B)/tests/tlog-reader: tests/tlog/reader.go
+	config/install-packages config/packages-tlog.txt
+	@mkdir -p $(@D)
+	GO111MODULE=off GOPATH=/usr/share/gocode go build -o $@ $<
+$(B)/tests/tlog: $(call objects,$(wildcard tests/tlog/*.cc) tests/unit/collector/program.cc tests/unit/collector/support.cc $(wildcard tests/unit/support/*.cc)) $(COLLECTOR)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS) $(TEST_LIBS)
+test-tlog: $(B)/tests/tlog $(B)/tests/tlog-reader $(PROGRAMS) ## The log as golang.org/x/mod/sumdb reads it, which was not written for it
+	tests/run $(B)/tests/tlog
+
 test-kill: $(B)/tests/unit-collector $(PROGRAMS) ## SIGKILL the collector under load, 300 times (`make test` does it 20 times)
 	TALLY_KILLS=300 $(B)/tests/unit-collector --gtest_filter='Kill.*'
 
@@ -217,7 +227,7 @@ format: ## Rewrite all sources in the house format
 format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 lint: $(GENERATED_HEADERS) format-check ## clang-format on everything, clang-tidy on the programs
-	printf '%s\n' $(LINTED) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c++20 $(CPPFLAGS)
+	printf '%s\n' $(sort $(dir $(LINTED))) | sort -r | xargs -P 2 -I{} tests/tidy {} $(B)/tidy -std=c++20 $(CPPFLAGS)
 
 clean: ## Remove build/
 	rm -rf build
@@ -226,7 +236,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system test-conservation test-vm test-kill bench bench-record bench-ledger bench-audit demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation test-vm test-tlog test-kill bench bench-record bench-ledger bench-audit demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)

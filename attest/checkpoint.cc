@@ -10,7 +10,6 @@ namespace {
 constexpr uint8_t kTypeEd25519 = 0x01; // C2SP signed-note, signature types
 constexpr uint8_t kTypeEcdsa = 0x02;
 constexpr std::string_view kSignatureMark = "\xe2\x80\x94 "; // U+2014 EM DASH, space
-constexpr size_t kMostBytes = 65536;
 
 // An Ed25519 key's SPKI is a fixed prefix and the 32 bytes of RFC 8032 (RFC 8410 section 4).
 constexpr size_t kEd25519Prefix = 12;
@@ -86,7 +85,7 @@ bool good_note_name(std::string_view name) {
 }
 
 Result<Note> split_note(std::string_view note) {
-    if (note.size() > kMostBytes)
+    if (note.size() > kMostCheckpoint)
         return Error{"larger than 64 KiB"};
     size_t end = note.rfind("\n\n");
     if (end == std::string_view::npos || !note.ends_with('\n'))

@@ -34,7 +34,8 @@ struct NoteSignature {
 };
 Result<NoteSignature> parse_signature_line(std::string_view line); // without its newline
 std::string signature_line(std::string_view name, uint32_t id, ByteView signature);
-inline constexpr size_t kMostSignatures = 16; // in one note
+inline constexpr size_t kMostSignatures = 16;    // in one note
+inline constexpr size_t kMostCheckpoint = 65536; // bytes of a checkpoint, with its signatures
 
 struct Checkpoint {
     std::string origin; // schema-less URL, "log.example.com/fleet1"

@@ -9,7 +9,7 @@ namespace {
 constexpr uint8_t kType = 0x04;
 constexpr size_t kSeconds = 8; // bytes of the timestamp before the signature
 
-Bytes typed_key(const VerifyingKey &key) {
+Bytes typed_witness_key(const VerifyingKey &key) {
     constexpr size_t kEd25519Prefix = 12; // RFC 8410 section 4: then the 32 bytes of RFC 8032
     Bytes typed{kType};
     append(typed, ByteView(key.spki()).subspan(kEd25519Prefix));
@@ -27,7 +27,8 @@ Result<WitnessKey> witness_key(std::string name, const VerifyingKey &key) {
         return Error{"a witness's key must be Ed25519"};
     if (!good_note_name(name))
         return Error{"a witness's name must be printable, without space and '+'"};
-    Digest hash = Sha256().update(view(name)).update(view("\n")).update(typed_key(key)).finish();
+    Digest hash =
+        Sha256().update(view(name)).update(view("\n")).update(typed_witness_key(key)).finish();
     return WitnessKey{std::move(name), get_be32(hash.data()), key};
 }
 
@@ -53,7 +54,7 @@ Result<WitnessKey> parse_witness_vkey(std::string_view vkey) {
 std::string to_vkey(const WitnessKey &key) {
     Bytes id;
     put_be32(id, key.id);
-    return key.name + "+" + to_hex(id) + "+" + to_base64(typed_key(key.key));
+    return key.name + "+" + to_hex(id) + "+" + to_base64(typed_witness_key(key.key));
 }
 
 Result<std::string> cosign(std::string_view note_text, const NoteSigner &witness,

@@ -14,7 +14,6 @@ namespace tally {
 namespace {
 
 constexpr size_t kAtOnce = 16;
-constexpr size_t kMaxCheckpoint = 64 << 10;
 constexpr long kConnectSeconds = 15;
 constexpr long kStalledSeconds = 60; // without a byte
 
@@ -96,7 +95,7 @@ public:
 
     Result<std::string> checkpoint() {
         Transfer transfer;
-        transfer.aim(address_, "checkpoint", kMaxCheckpoint);
+        transfer.aim(address_, "checkpoint", kMostCheckpoint);
         auto bytes = transfer.outcome(address_, curl_easy_perform(transfer.easy()));
         if (!bytes)
             return bytes.error();

@@ -22,10 +22,6 @@ private:
     std::string text_;
 };
 
-std::string number(uint64_t value) {
-    return std::to_string(value);
-}
-
 std::string boot_time(uint64_t ns) {
     return decimal_seconds(ns) + " s";
 }
@@ -36,13 +32,14 @@ std::string hex_or(const std::string &bytes, const char *otherwise) {
 
 void add_chain(Page &page, const Entry &entry) {
     const pb::Statement &statement = entry.statement();
-    page.line("log index", number(entry.index));
+    page.line("log index", std::to_string(entry.index));
     page.line("sha256", to_hex(entry.opened.digest));
     page.line("signed by", "key " + to_hex(sha256(entry.opened.signing_key)));
     page.line("host", printable(statement.host()));
     page.line("boot id", to_hex(view(statement.boot_id())));
-    page.line("sequence", number(statement.sequence()) + ", part " + number(statement.part() + 1) +
-                              " of " + number(statement.parts()));
+    page.line("sequence", std::to_string(statement.sequence()) + ", part " +
+                              std::to_string(statement.part() + 1) + " of " +
+                              std::to_string(statement.parts()));
     page.line("previous", hex_or(statement.previous(), "none: the first of its chain"));
     const pb::Window &window = statement.window();
     page.line("window", utc_time(window.begin_wall_ns()) + " to " + utc_time(window.end_wall_ns()) +
@@ -60,19 +57,20 @@ void add_usage(Page &page, const Entry &entry) {
             tenant = "tenant " + printable(workload.tenant());
         if (!workload.parent().empty())
             tenant += " through " + printable(workload.parent());
-        page.line("workload " + number(static_cast<uint64_t>(i)),
+        page.line("workload " + std::to_string(static_cast<uint64_t>(i)),
                   tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
-                      number(workload.cgroup_id()) + ")");
+                      std::to_string(workload.cgroup_id()) + ")");
     }
     for (const pb::Usage &usage : statement.usage())
         page.line("usage",
-                  "workload " + number(usage.workload()) + " on device " + number(usage.device()) +
-                      " (" + printable(entry.device_id(usage)) + "): held " +
-                      duration(usage.held_ns()) + ", opens " + number(usage.opens()) + ", found " +
-                      number(usage.found()) + ", releases " + number(usage.releases()) +
-                      ", open at the end " + number(usage.open_files()) +
+                  "workload " + std::to_string(usage.workload()) + " on device " +
+                      std::to_string(usage.device()) + " (" + printable(entry.device_id(usage)) +
+                      "): held " + duration(usage.held_ns()) + ", opens " +
+                      std::to_string(usage.opens()) + ", found " + std::to_string(usage.found()) +
+                      ", releases " + std::to_string(usage.releases()) + ", open at the end " +
+                      std::to_string(usage.open_files()) +
                       (held_is_lower_bound(usage)
-                           ? ", without room for " + number(usage.untracked()) + " files" +
+                           ? ", without room for " + std::to_string(usage.untracked()) + " files" +
                                  (usage.was_untracked() ? " and perhaps some of before" : "") +
                                  ": held at least"
                            : ""));
@@ -80,19 +78,21 @@ void add_usage(Page &page, const Entry &entry) {
 
 void add_work(Page &page, const Entry &entry) {
     for (const pb::Work &work : entry.statement().work()) {
-        std::string text = work.has_workload() ? "workload " + number(work.workload()) : "all";
-        text += work.has_device() ? " on device " + number(work.device()) : " on devices it held";
+        std::string text =
+            work.has_workload() ? "workload " + std::to_string(work.workload()) : "all";
+        text += work.has_device() ? " on device " + std::to_string(work.device())
+                                  : " on devices it held";
         if (!work.engine().empty())
             text += ", engine " + printable(work.engine());
         text += ": by " + printable(work.source()) + ", grade " + grade_name(work.grade());
         if (work.has_busy_ns())
-            text += ", busy " + duration(work.busy_ns()) + " of " + number(work.capacity()) +
-                    " times the window";
+            text += ", busy " + duration(work.busy_ns()) + " of " +
+                    std::to_string(work.capacity()) + " times the window";
         text += ", active in " + count_of(work.active_seconds(), "second");
         for (const pb::Count &count : work.counts())
-            text += ", " + number(count.count()) + " " + printable(count.what());
+            text += ", " + std::to_string(count.count()) + " " + printable(count.what());
         if (work.memory_bytes() > 0)
-            text += ", at most " + number(work.memory_bytes()) + " bytes of memory";
+            text += ", at most " + std::to_string(work.memory_bytes()) + " bytes of memory";
         page.line("work", text);
     }
 }
@@ -101,16 +101,16 @@ void add_recording(Page &page, const pb::Recording &recording) {
     page.line("recording",
               "rung " + rung_name(recording.rung()) + ": " + rung_precision(recording.rung()) +
                   "; without a pause since boot time " + boot_time(recording.since_boottime_ns()));
-    page.line("scans", number(recording.scans()) + ", longest gap " +
+    page.line("scans", std::to_string(recording.scans()) + ", longest gap " +
                            decimal_seconds(recording.longest_scan_gap_ns()) +
                            " s; totals read within " + decimal_seconds(recording.reading_ns()) +
                            " s of the end");
     for (const pb::Loss &loss : recording.losses())
-        page.line("lost", number(loss.count()) + ": " + printable(loss.place()));
-    page.line("maps", "usage " + number(recording.usage_map().entries()) + " of " +
-                          number(recording.usage_map().capacity()) + ", holders " +
-                          number(recording.holder_map().entries()) + " of " +
-                          number(recording.holder_map().capacity()));
+        page.line("lost", std::to_string(loss.count()) + ": " + printable(loss.place()));
+    page.line("maps", "usage " + std::to_string(recording.usage_map().entries()) + " of " +
+                          std::to_string(recording.usage_map().capacity()) + ", holders " +
+                          std::to_string(recording.holder_map().entries()) + " of " +
+                          std::to_string(recording.holder_map().capacity()));
     for (const pb::SourceState &source : recording.sources())
         page.line("source",
                   printable(source.name()) +
@@ -135,10 +135,10 @@ void add_inventory(Page &page, const pb::Inventory &inventory) {
         add("PCI id", device.pci_id());
         add("UUID", device.uuid());
         for (const pb::Node &node : device.nodes())
-            add("node",
-                node.path() + " (" + number(node.major()) + ":" + number(node.minor()) + ")");
+            add("node", node.path() + " (" + std::to_string(node.major()) + ":" +
+                            std::to_string(node.minor()) + ")");
         text += device.configured() ? ", configured" : ", discovered";
-        page.line("device " + number(device.index()), text);
+        page.line("device " + std::to_string(device.index()), text);
     }
 }
 
@@ -154,7 +154,8 @@ void add_rest(Page &page, const pb::Statement &statement) {
         page.line("config", "sha256 " + hex_or(agent.config_digest(), "none"));
     }
     if (!statement.certificate().empty())
-        page.line("certificate", number(statement.certificate().size()) + " bytes, sha256 " +
+        page.line("certificate", std::to_string(statement.certificate().size()) +
+                                     " bytes, sha256 " +
                                      to_hex(sha256(view(statement.certificate()))));
 }
 
@@ -192,8 +193,8 @@ bool Selector::matches(const Entry &entry) const {
 }
 
 std::string Selector::str() const {
-    return index ? "log index " + number(*index)
-                 : "host " + printable(host) + ", sequence " + number(sequence);
+    return index ? "log index " + std::to_string(*index)
+                 : "host " + printable(host) + ", sequence " + std::to_string(sequence);
 }
 
 Result<std::string> show(const Source &source, const Trust &trust, const Selector &selector,

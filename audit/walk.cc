@@ -13,10 +13,8 @@ namespace tally {
 
 namespace {
 
-constexpr size_t kMaxCheckpoint = 65536; // as open_checkpoint
-
 Result<Verified> read_checkpoint(const Source &source, const std::vector<NoteKey> &keys) {
-    auto note = source.read("checkpoint", kMaxCheckpoint);
+    auto note = source.read("checkpoint", kMostCheckpoint);
     if (!note)
         return note.error();
     if (!note->has_value())

@@ -10,7 +10,7 @@ namespace tally {
 
 namespace {
 
-constexpr int kNice = 19; // below the sequencer
+constexpr int kWatchNice = 19; // below the sequencer
 
 } // namespace
 
@@ -46,7 +46,7 @@ void Watch::appended(std::vector<Arrival> arrivals) {
 }
 
 void Watch::run() {
-    setpriority(PRIO_PROCESS, 0, kNice); // of this thread: hosts' attestations go first
+    setpriority(PRIO_PROCESS, 0, kWatchNice); // of this thread: hosts' attestations go first
     Clock::time_point due = Clock::now() + pause_;
     for (;;) {
         bool more = judge_some();

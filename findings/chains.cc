@@ -8,7 +8,7 @@ namespace tally {
 
 namespace {
 
-constexpr size_t kRemembered = 4096; // sequences of a host: half a day of ten-second windows
+constexpr size_t kRememberedSequences = 4096; // of a host: half a day of ten-second windows
 constexpr size_t kRuns = 64;
 
 uint64_t shortened(const Digest &digest) {
@@ -57,7 +57,7 @@ Chains::Placed Chains::add(uint64_t index, const Opened &opened) {
             chain.missing.pop_front();
     }
     chain.said.push_back({shortened(opened.digest), index});
-    if (chain.said.size() > kRemembered)
+    if (chain.said.size() > kRememberedSequences)
         chain.said.pop_front();
     if (opened.statement.has_inventory()) {
         chain.devices.clear();

@@ -19,7 +19,7 @@ namespace tally {
 namespace {
 
 constexpr uint64_t kClocksDiffer = 2'000'000'000;
-constexpr size_t kRemembered = 256; // intervals of a host and device
+constexpr size_t kRememberedIntervals = 256; // of a host and device
 
 // Consecutive windows in which a device was held, by the host's wall clock.
 struct Interval {
@@ -98,7 +98,7 @@ private:
             return;
         }
         held.push_back({begin, end, ns});
-        if (held.size() > kRemembered)
+        if (held.size() > kRememberedIntervals)
             held.pop_front();
     }
 

@@ -8,7 +8,7 @@ namespace tally {
 
 namespace {
 
-constexpr const char *kKinds[] = {"map", "program", "link"};
+constexpr const char *kKindNames[] = {"map", "program", "link"};
 
 // The kernel's id of the object behind a descriptor; 0 (never an id) if there is none.
 uint32_t id_of(wire_object_kind kind, int fd) {
@@ -26,7 +26,7 @@ uint32_t id_of(wire_object_kind kind, int fd) {
 }
 
 std::string title(const KernelSide::Held &held) {
-    return std::string(kKinds[held.kind]) + " " + held.name;
+    return std::string(kKindNames[held.kind]) + " " + held.name;
 }
 
 } // namespace

@@ -10,7 +10,7 @@ namespace tally {
 
 namespace {
 
-constexpr const char *kKinds[WIRE_OBJECT_KINDS] = {"maps", "programs", "links"};
+constexpr const char *kKindPlurals[WIRE_OBJECT_KINDS] = {"maps", "programs", "links"};
 
 template <size_t size> std::string text_of(const char (&raw)[size]) {
     return {raw, strnlen(raw, size)};
@@ -36,7 +36,7 @@ std::string list(const Taken (&taken)[WIRE_OBJECT_KINDS]) {
     for (int kind = 0; kind < WIRE_OBJECT_KINDS; kind++) {
         if (taken[kind].empty())
             continue;
-        text += (text.empty() ? "" : "; ") + std::string(kKinds[kind]);
+        text += (text.empty() ? "" : "; ") + std::string(kKindPlurals[kind]);
         const char *separator = " ";
         for (const std::string &name : taken[kind]) {
             text += separator + name;

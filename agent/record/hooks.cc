@@ -2,7 +2,9 @@
 
 #include "agent/record/detached_mount.h"
 #include "agent/record/tracepoint.h"
+#include "base/bytes.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 namespace tally {
@@ -96,6 +98,14 @@ Result<bpf_link *> attach(const Hook &hook, bpf_program *program) {
     if (!tracefs)
         return tracefs.error();
     return attach_tracepoint(program, tracefs->get(), hook.tracepoint);
+}
+
+std::string tag_of(int program) {
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
+        return {};
+    return to_hex(info.tag);
 }
 
 } // namespace tally

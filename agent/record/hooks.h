@@ -40,4 +40,7 @@ bool follows_release(pb::Rung rung);
 // An error names the tracepoint or program and what the kernel said. The caller owns the link.
 Result<bpf_link *> attach(const Hook &hook, bpf_program *program);
 
+// The kernel's own digest of a program's instructions, hex; `program` is its descriptor.
+std::string tag_of(int program);
+
 } // namespace tally

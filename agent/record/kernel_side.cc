@@ -33,25 +33,6 @@ Fd duplicate(int fd) {
     return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
-Result<Fd> program_of(int link) {
-    bpf_link_info info = {};
-    uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(link, &info, &size) != 0)
-        return errno_error("ask a link for its program");
-    Fd program(bpf_prog_get_fd_by_id(info.prog_id));
-    if (!program)
-        return errno_error("open the program of a link");
-    return program;
-}
-
-std::string tag_of(int program) {
-    bpf_prog_info info = {};
-    uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
-        return {};
-    return to_hex(info.tag);
-}
-
 std::string sentence(pb::Rung rung, const Error &error) {
     return "rung " + rung_name(rung) + ": " + error.message +
            (rung == pb::RUNG_SCANNED
@@ -157,108 +138,6 @@ std::vector<KernelSide::Held> KernelSide::held() const {
     return held;
 }
 
-// ---- What an agent before this one left ----
-
-Status KernelSide::adopt_maps(const std::string &set) {
-    for (const std::string &name : pins_->objects(set)) {
-        auto map = pins_->get(set, name);
-        if (!map)
-            return map.error();
-        maps_[name] = std::move(*map);
-    }
-    // A set is pinned name by name; one that a crash left unfinished was never counted into.
-    if (!maps_.contains("state")) {
-        maps_.clear();
-        return pins_->remove(set);
-    }
-    return map_state_if_complete(set);
-}
-
-// A map whose pin somebody removed is lost, and its hooks' counting with it: nothing of the set is
-// of use.
-Status KernelSide::map_state_if_complete(const std::string &set) {
-    Skeleton skeleton(tally_bpf__open());
-    if (!skeleton)
-        return errno_error("open the BPF object");
-    bpf_map *map = nullptr;
-    bpf_object__for_each_map(map, skeleton->obj) {
-        if (!bpf_map__is_internal(map) && !maps_.contains(bpf_map__name(map)))
-            lost_pins_ = "map " + std::string(bpf_map__name(map));
-    }
-    if (!lost_pins_.empty()) {
-        maps_.clear();
-        return pins_->remove(set);
-    }
-    TALLY_TRY(map_state());
-    adopted_rung_ = static_cast<pb::Rung>(state_->rung);
-    adopted_ = true;
-    return ok();
-}
-
-// A hook whose pin was removed went with the agent that had it. Which ones an agent of another
-// version had is not known, but how many.
-void KernelSide::count_hooks() {
-    size_t found = pins_->objects("new-hooks").size();
-    for (const std::string &set : pins_->sets("hooks-")) {
-        if (set.ends_with(maps_set_.substr(sizeof("maps-") - 1)))
-            found += pins_->objects(set).size();
-    }
-    if (found >= state_->hooks)
-        return;
-    lost_pins_ =
-        std::to_string(state_->hooks - found) + " of " + std::to_string(state_->hooks) + " hooks";
-    Instant at = now();
-    state_->since_ns = at.boottime_ns;
-    state_->since_wall_ns = at.wall_ns;
-}
-
-Status KernelSide::adopt_hooks(const std::string &set, pb::Rung rung) {
-    std::map<std::string, Attached> links;
-    std::vector<HookState> states;
-    for (const Hook &hook : hooks_of(rung)) {
-        auto link = pins_->get(set, hook.program);
-        if (!link && hook.needed)
-            return link.error();
-        if (!link) {
-            states.push_back({hook.program, false, "not attached by the agent before", ""});
-            continue;
-        }
-        auto program = program_of(link->get());
-        if (!program)
-            return program.error();
-        states.push_back({hook.program, true, "", tag_of(program->get())});
-        links[hook.program] = {std::move(*link), std::move(*program)};
-    }
-    links_ = std::move(links);
-    hooks_set_ = set;
-    hook_states_.insert(hook_states_.end(), states.begin(), states.end());
-    rung_ = rung;
-    return ok();
-}
-
-// Another layout, or other capacities: its totals are read once more, by the names of their
-// members.
-Status KernelSide::inherit(const std::string &set) {
-    auto usage = pins_->get(set, "usage");
-    if (!usage)
-        return ok(); // unfinished: never counted into
-    inherited_ = std::move(*usage);
-    if (auto devices = pins_->get(set, "devices"))
-        inherited_devices_ = std::move(*devices);
-    return ok();
-}
-
-Status KernelSide::forget_inherited() {
-    inherited_.reset();
-    for (const char *kind : {"hooks-", "maps-"}) {
-        for (const std::string &set : pins_->sets(kind)) {
-            if (set != maps_set_ && !set.ends_with(maps_set_.substr(sizeof("maps-") - 1)))
-                TALLY_TRY(pins_->remove(set));
-        }
-    }
-    return ok();
-}
-
 // ---- What this one brings ----
 
 Status KernelSide::install(pb::Rung rung, const RecorderConfig &config, const std::string &set) {
@@ -358,6 +237,19 @@ Status KernelSide::take_maps(tally_bpf *skeleton) {
             maps_[bpf_map__name(map)] = duplicate(bpf_map__fd(map));
     }
     return map_state();
+}
+
+Result<std::string> KernelSide::missing_map() const {
+    Skeleton skeleton(tally_bpf__open());
+    if (!skeleton)
+        return errno_error("open the BPF object");
+    std::string missing;
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, skeleton->obj) {
+        if (!bpf_map__is_internal(map) && !maps_.contains(bpf_map__name(map)))
+            missing = bpf_map__name(map);
+    }
+    return missing;
 }
 
 // "state" comes last: without it a set is not adopted.

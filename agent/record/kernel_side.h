@@ -79,6 +79,7 @@ private:
     KernelSide() = default;
     Status adopt_maps(const std::string &set);
     Status map_state_if_complete(const std::string &set);
+    Result<std::string> missing_map() const; // one that belongs in maps_; empty: none
     void count_hooks();
     Status adopt_hooks(const std::string &set, pb::Rung rung);
     Status inherit(const std::string &set);

@@ -18,6 +18,30 @@ nghttp2_nv header(std::string_view name, std::string_view value) {
     return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
+// "NOT_FOUND" for "5"; the text itself if it is no status that gRPC defines.
+std::string grpc_status_name(const std::string &code) {
+    static constexpr std::array kNames = {"OK",
+                                          "CANCELLED",
+                                          "UNKNOWN",
+                                          "INVALID_ARGUMENT",
+                                          "DEADLINE_EXCEEDED",
+                                          "NOT_FOUND",
+                                          "ALREADY_EXISTS",
+                                          "PERMISSION_DENIED",
+                                          "RESOURCE_EXHAUSTED",
+                                          "FAILED_PRECONDITION",
+                                          "ABORTED",
+                                          "OUT_OF_RANGE",
+                                          "UNIMPLEMENTED",
+                                          "INTERNAL",
+                                          "UNAVAILABLE",
+                                          "DATA_LOSS",
+                                          "UNAUTHENTICATED"};
+    auto number = parse_decimal(code);
+    return number && *number < kNames.size() ? kNames[*number]
+                                             : "gRPC status " + printable(code, 16);
+}
+
 } // namespace
 
 struct GrpcCall::Callbacks {
@@ -244,29 +268,6 @@ void GrpcCall::close(uint32_t error_code) {
     } else {
         end_ = End{false, "it ended the call without a status"};
     }
-}
-
-std::string grpc_status_name(const std::string &code) {
-    static constexpr std::array kNames = {"OK",
-                                          "CANCELLED",
-                                          "UNKNOWN",
-                                          "INVALID_ARGUMENT",
-                                          "DEADLINE_EXCEEDED",
-                                          "NOT_FOUND",
-                                          "ALREADY_EXISTS",
-                                          "PERMISSION_DENIED",
-                                          "RESOURCE_EXHAUSTED",
-                                          "FAILED_PRECONDITION",
-                                          "ABORTED",
-                                          "OUT_OF_RANGE",
-                                          "UNIMPLEMENTED",
-                                          "INTERNAL",
-                                          "UNAVAILABLE",
-                                          "DATA_LOSS",
-                                          "UNAUTHENTICATED"};
-    auto number = parse_decimal(code);
-    return number && *number < kNames.size() ? kNames[*number]
-                                             : "gRPC status " + printable(code, 16);
 }
 
 std::string percent_decode(std::string_view encoded) {

@@ -88,8 +88,6 @@ private:
     std::optional<End> end_;
 };
 
-// "NOT_FOUND" for "5"; the text itself if it is no status that gRPC defines.
-std::string grpc_status_name(const std::string &code);
 // Undoes the percent-encoding of grpc-message; what is no valid escape stays as it is.
 std::string percent_decode(std::string_view encoded);
 

@@ -95,6 +95,7 @@ private:
     void on_receipts(pb::Receipts &batch);
     void on_fault(const Receipts::Fault &fault);
     void on_refusal(const pb::Refusal &refusal);
+    void send(const pb::AttestRequest &request);
     void send_spooled();
     void pump();
     void on_call_end();
@@ -132,7 +133,5 @@ private:
     bool hung_up_ = false;   // writing is over, reading not yet
     bool disputing_ = false; // receipts are of another history than ours
 };
-
-const char *to_string(Uplink::State state);
 
 } // namespace tally
