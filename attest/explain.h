@@ -54,8 +54,11 @@ std::variant<OpenedExplanation, Breach> open_explanation(ByteView entry, const F
 using UnverifiedEntry = std::variant<Unverified, UnverifiedExplanation>;
 std::variant<UnverifiedEntry, Breach> read_entry(ByteView entry);
 
-// What an unverified entry claims to be from, for an error's text: "host X, sequence N: ",
-// "explanation by X: ", or nothing where it cannot be read.
+// The same, believed.
+using OpenedEntry = std::variant<Opened, OpenedExplanation>;
+
+// What an unverified entry claims to be, for an error's text: "host X, sequence N: ",
+// "an explanation: ", or nothing where it cannot be read.
 std::string claimed_origin(ByteView entry);
 
 } // namespace tally
