@@ -16,8 +16,7 @@ void Explanations::add(uint64_t index, const OpenedExplanation &said,
         named_by_[{name.log_index(), name.kind(), name.nth()}].push_back(index);
     }
     if (!counts.empty())
-        said_[index] = {said.who, explanation.wall_ns(), explanation.why(),
-                        explanation.reference(), explanation.withdrawn()};
+        said_[index] = explained_by(said);
 }
 
 void Explanations::apply(Finding &finding) const {

@@ -28,6 +28,11 @@ std::string id_of(const std::string &kind, uint64_t index, uint32_t nth) {
     return nth > 1 ? id + "." + std::to_string(nth) : id;
 }
 
+Explained explained_by(const OpenedExplanation &opened) {
+    const pb::Explanation &said = opened.explanation;
+    return {opened.who, said.wall_ns(), said.why(), said.reference(), said.withdrawn()};
+}
+
 std::string in_words(const Explained &explained) {
     return std::string(explained.withdrawn ? "explanation withdrawn" : "explained") + " by " +
            explained.who + ", " + utc_time(explained.wall_ns) + ": " + explained.why +

@@ -24,6 +24,7 @@ struct Explained {
     bool operator==(const Explained &) const = default;
 };
 
+Explained explained_by(const OpenedExplanation &opened);
 // "explained by X, 2026-11-25T22:00:00.000Z: WHY (REFERENCE)".
 std::string in_words(const Explained &explained);
 
