@@ -47,7 +47,8 @@ private:
 // id-kp for signing tallystick statements: 2.25.<UUID>, an arc that needs no registration (X.667).
 inline constexpr const char *kStatementSigningOid = "2.25.178307330326388478625988293987992111";
 // The same for signing explanations (attest/explain.h).
-inline constexpr const char *kExplanationSigningOid = "2.25.301654771459546570444291617678444593943";
+inline constexpr const char *kExplanationSigningOid =
+    "2.25.301654771459546570444291617678444593943";
 
 // Everything about one attestation that does not depend on its predecessors but the signing key.
 struct Opened {

@@ -22,9 +22,8 @@ Bytes serialise(std::string_view payload, std::string_view type, std::string_vie
 }
 
 Error unknown_type(const std::string &type) {
-    return Error{"payload type \"" + printable(type, 64) +
-                 "\" is none that this version knows: " + std::string(kStatementType) + ", " +
-                 std::string(kExplanationType)};
+    return Error{"payload type \"" + printable(type, 64) + "\" is none that this version knows: " +
+                 std::string(kStatementType) + ", " + std::string(kExplanationType)};
 }
 
 constexpr int kLengthDelimited = 2; // protobuf's wire type

@@ -53,8 +53,8 @@ Result<std::string> common_name(const std::string &certificate) {
     if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
         return Error{"does not have exactly one common name"};
     unsigned char *utf8 = nullptr;
-    int length = ASN1_STRING_to_UTF8(
-        &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
+    int length =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
     std::string name(reinterpret_cast<const char *>(utf8),
                      static_cast<size_t>(length > 0 ? length : 0));
     OPENSSL_free(utf8);
@@ -118,8 +118,8 @@ std::variant<UnverifiedExplanation, Breach> read_explanation(Envelope envelope, 
 std::optional<Breach> verify_explanation(const UnverifiedExplanation &explanation,
                                          const FleetRoot &root) {
     const pb::Explanation &said = explanation.opened.explanation;
-    auto signer = root.check(view(said.certificate()), said.wall_ns(),
-                             FleetRoot::Signs::kExplanations);
+    auto signer =
+        root.check(view(said.certificate()), said.wall_ns(), FleetRoot::Signs::kExplanations);
     if (!signer)
         return bad_certificate("signer's certificate: " + signer.error().message);
     if (!dsse_verify(explanation.envelope, signer->known.key))

@@ -67,8 +67,8 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
         account.log.notes.push_back("the first " +
                                     entries_in_words(known->size(), known->explanation_entries()) +
                                     " were verified before, by " + state_file);
-    TALLY_TRY(save_state(
-        state_file, keeper.finish(account.log, account.coverage, account.findings)));
+    TALLY_TRY(
+        save_state(state_file, keeper.finish(account.log, account.coverage, account.findings)));
     return account;
 }
 

@@ -86,8 +86,8 @@ Result<std::string> call_collector(const CallOptions &options, const std::string
     if (answer.status.empty())
         return Error{where + "does not speak gRPC: is this a collector?"};
     if (answer.status != "0")
-        return Error{where + "the call failed with gRPC status " + printable(answer.status) +
-                     ": " + printable(answer.message)};
+        return Error{where + "the call failed with gRPC status " + printable(answer.status) + ": " +
+                     printable(answer.message)};
     ByteView bytes = view(answer.body);
     if (bytes.size() < kPrefix || bytes[0] != 0 ||
         get_be32(bytes.data() + 1) != bytes.size() - kPrefix)

@@ -15,8 +15,8 @@ struct CallOptions {
     std::string root; // the server's authority
 };
 
-// Sends a serialised message to "/package.Service/Method" and returns the one that answers. An error
-// if nothing is there, TLS fails, or the call ends with another status than OK.
+// Sends a serialised message to "/package.Service/Method" and returns the one that answers. An
+// error if nothing is there, TLS fails, or the call ends with another status than OK.
 Result<std::string> call_collector(const CallOptions &options, const std::string &method,
                                    const std::string &message);
 

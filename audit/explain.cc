@@ -51,8 +51,8 @@ uint64_t wall_now() {
 
 Status ExplainOptions::check(const std::string &log) const {
     bool makes = submit.empty();
-    if (makes && (log.empty() || findings.empty() || why.empty() || certificate.empty() ||
-                  key.empty()))
+    if (makes &&
+        (log.empty() || findings.empty() || why.empty() || certificate.empty() || key.empty()))
         return Error{"explain needs LOG, FINDING, --why, --certificate and --key, or --submit "
                      "(try --help)"};
     if (!makes && (!log.empty() || !findings.empty() || !why.empty() || !reference.empty() ||
@@ -123,13 +123,12 @@ Result<uint64_t> submit_explanation(const ExplainOptions &options, const std::st
     if (!reply.ParseFromString(*answer))
         return Error{options.collector + ": its answer cannot be read"};
     if (reply.has_refusal())
-        return Error{options.collector + ": refused: " +
-                     pb::Refusal::Code_Name(reply.refusal().code()) + ": " +
+        return Error{options.collector +
+                     ": refused: " + pb::Refusal::Code_Name(reply.refusal().code()) + ": " +
                      printable(reply.refusal().reason())};
     auto checked = check_receipt(reply.receipt(), leaf_hash(entry), log_keys);
     if (!checked)
-        return Error{options.collector + ": its receipt does not hold: " +
-                     checked.error().message};
+        return Error{options.collector + ": its receipt does not hold: " + checked.error().message};
     return reply.receipt().index();
 }
 

@@ -29,8 +29,8 @@ struct ExplainOptions {
     Status check(const std::string &log) const;
 };
 
-// Of findings of a log that verifies. An error for a finding that it has not, a certificate that may
-// not explain, a key that is not its.
+// Of findings of a log that verifies. An error for a finding that it has not, a certificate that
+// may not explain, a key that is not its.
 Result<Bytes> make_explanation(const ExplainOptions &options, const Account &account,
                                const FleetRoot &root);
 

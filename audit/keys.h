@@ -23,8 +23,8 @@ namespace tally {
 
 struct Fleet {
     std::string directory;
-    std::vector<std::string> hosts; // DNS names
-    std::string collector;          // DNS name; "localhost" also gets 127.0.0.1
+    std::vector<std::string> hosts;          // DNS names
+    std::string collector;                   // DNS name; "localhost" also gets 127.0.0.1
     std::string auditor = "auditor.example"; // DNS name; who explains findings
     std::string origin = "example.com/fleet";
     bool expired = false; // all but the authority's certificate ended an hour ago

@@ -26,7 +26,7 @@ namespace {
 using namespace tally;
 
 constexpr int kClean = 0;
-constexpr int kFindings = 1; // that nobody has explained
+constexpr int kFindings = 1;    // that nobody has explained
 constexpr int kNotVerified = 2; // also usage errors
 
 int fail(const Error &error) {
@@ -228,8 +228,7 @@ Result<Bytes> explanation_of(const Options &options) {
     auto begun = begin(options);
     if (!begun)
         return begun.error();
-    auto taken =
-        take_account(begun->source, begun->trust, UsageSums(), walk_options(options));
+    auto taken = take_account(begun->source, begun->trust, UsageSums(), walk_options(options));
     if (!taken)
         return taken.error();
     auto made = make_explanation(options.explain, *taken, begun->trust.fleet_root);

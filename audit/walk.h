@@ -13,8 +13,8 @@
 // Only so many entry bundles as keep the workers busy are in memory at once.
 #pragma once
 
-#include "attest/explain.h"
 #include "attest/checkpoint.h"
+#include "attest/explain.h"
 #include "audit/source.h"
 #include "audit/state.pb.h"
 #include "findings/entry.h"

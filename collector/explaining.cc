@@ -50,8 +50,8 @@ void Explaining::verify(const Call &call) {
 }
 
 void Explaining::refuse(const Call &call, const Breach &breach) {
-    lines_.warning(call.peer + ": refused an explanation: " +
-                   pb::Refusal::Code_Name(breach.code) + ": " + printable(breach.reason));
+    lines_.warning(call.peer + ": refused an explanation: " + pb::Refusal::Code_Name(breach.code) +
+                   ": " + printable(breach.reason));
     pb::Refusal &refusal = *call.reply->mutable_refusal();
     refusal.set_code(breach.code);
     refusal.set_reason(printable(breach.reason));

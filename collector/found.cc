@@ -76,9 +76,9 @@ FindingRows read_findings(soci::session &sql) {
          soci::into(row.explanations));
     each.execute();
     while (each.fetch())
-        rows.emplace(std::pair(static_cast<uint64_t>(row.log_index),
-                               static_cast<uint64_t>(row.position)),
-                     finding_of(row));
+        rows.emplace(
+            std::pair(static_cast<uint64_t>(row.log_index), static_cast<uint64_t>(row.position)),
+            finding_of(row));
     return rows;
 }
 
@@ -88,10 +88,11 @@ void write_findings(soci::session &sql, const FindingRows &before, const Finding
         (sql.prepare << "DELETE FROM findings WHERE log_index = :index AND position = :position",
          soci::use(columns.log_index), soci::use(columns.position));
     soci::statement add =
-        (sql.prepare << "INSERT INTO findings (log_index, position, kind, host, sequence, text, nth,"
-                        " digest, state, explained_by, explained_wall_ns, why, reference,"
-                        " explanations) VALUES (:index, :position, :kind, :host, :sequence, :text,"
-                        " :nth, :digest, :state, :who, :wall, :why, :reference, :explanations)",
+        (sql.prepare
+             << "INSERT INTO findings (log_index, position, kind, host, sequence, text, nth,"
+                " digest, state, explained_by, explained_wall_ns, why, reference,"
+                " explanations) VALUES (:index, :position, :kind, :host, :sequence, :text,"
+                " :nth, :digest, :state, :who, :wall, :why, :reference, :explanations)",
          soci::use(columns.log_index), soci::use(columns.position), soci::use(columns.kind),
          soci::use(columns.host), soci::use(columns.sequence), soci::use(columns.text),
          soci::use(columns.nth), soci::use(columns.digest), soci::use(columns.state),

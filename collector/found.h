@@ -1,5 +1,6 @@
 // Findings as rows of the index, so that they can be asked for while a collector runs. `state` is
-// open, explained, or withdrawn, which is open again; `explanations` are log indices, spaces between.
+// open, explained, or withdrawn, which is open again; `explanations` are log indices, spaces
+// between.
 #pragma once
 
 #include "findings/finding.h"

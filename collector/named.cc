@@ -6,8 +6,8 @@ namespace tally {
 
 std::optional<Breach> check_named(const TileLog &log, const pb::FindingName &name) {
     Breach unknown{pb::Refusal::CODE_UNKNOWN_ENTRY,
-                   id_of(name) + ": the log holds no such entry of " + name.host() +
-                       ", sequence " + std::to_string(name.sequence())};
+                   id_of(name) + ": the log holds no such entry of " + name.host() + ", sequence " +
+                       std::to_string(name.sequence())};
     if (name.log_index() >= log.size())
         return unknown;
     auto entries = log.entries(name.log_index() / kTileWidth);

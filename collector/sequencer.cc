@@ -255,8 +255,8 @@ void Sequencer::hand_on(Batch &batch, uint64_t first) {
     for (Item &item : batch) {
         auto *explaining = std::get_if<Explaining>(&item);
         if (explaining != nullptr && explaining->fresh)
-            arrivals.push_back({first + arrivals.size(), explaining->entry.size(),
-                                std::move(explaining->said)});
+            arrivals.push_back(
+                {first + arrivals.size(), explaining->entry.size(), std::move(explaining->said)});
         auto *submission = std::get_if<Submission>(&item);
         if (submission == nullptr ||
             (!submission->kept && !std::holds_alternative<uint64_t>(*submission->placed)))

@@ -57,8 +57,9 @@ public:
         const pb::Statement &statement = entry.statement();
         for (const pb::Device &device : statement.inventory().devices()) {
             if (std::string uuid = device_uuid(device); !uuid.empty())
-                devices_[uuid].try_emplace(statement.host(),
-                                           OnHost{entry.index, statement.sequence(), entry.opened.digest, {}});
+                devices_[uuid].try_emplace(
+                    statement.host(),
+                    OnHost{entry.index, statement.sequence(), entry.opened.digest, {}});
         }
         // By device, as long as by the workload that held it longest: at least so long.
         std::map<std::string, uint64_t> held;

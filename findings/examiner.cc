@@ -47,10 +47,10 @@ bool Examiner::shows_at_end(const pb::FindingName &name) const {
 std::vector<uint32_t> Examiner::add(uint64_t index, const OpenedExplanation &said) {
     std::vector<uint32_t> counts;
     if (auto earlier = explanations_.earlier(said)) {
-        found_.add(Finding{index, said.who, 0, "replay",
-                           "the explanation at log index " + std::to_string(*earlier) +
-                               " once more",
-                           said.digest});
+        found_.add(
+            Finding{index, said.who, 0, "replay",
+                    "the explanation at log index " + std::to_string(*earlier) + " once more",
+                    said.digest});
         return counts;
     }
     for (int i = 0; i < said.explanation.findings_size(); i++) {

@@ -1,5 +1,5 @@
-// All rules over a log: statements and explanations in, findings out, open and explained. The auditor runs it over the whole log,
-// offline; the collector as the log grows.
+// All rules over a log: statements and explanations in, findings out, open and explained. The
+// auditor runs it over the whole log, offline; the collector as the log grows.
 #pragma once
 
 #include "findings/explanations.h"

@@ -137,12 +137,8 @@ Found::Repeated &Found::repeat(const Entry &entry, const char *kind, const std::
     const pb::Statement &statement = entry.statement();
     auto at = repeated_.find({statement.host(), kind, key});
     if (at == repeated_.end()) {
-        Finding finding{entry.index,
-                        statement.host(),
-                        statement.sequence(),
-                        kind,
-                        printable(subject, 1024),
-                        entry.opened.digest};
+        Finding finding{entry.index, statement.host(),         statement.sequence(),
+                        kind,        printable(subject, 1024), entry.opened.digest};
         if (!has_room(finding))
             return dropped_;
         Repeated first;
@@ -200,11 +196,11 @@ std::string findings_csv(const std::vector<Finding> &findings) {
         csv += finding.kind + "," + csv_field(finding.host) + "," +
                std::to_string(finding.sequence) + "," + std::to_string(finding.index) + "," +
                csv_field(finding.text) + "," + id_of(finding);
-        csv += finding.is_open() ? ",open,,,,"
-                                 : ",explained," + csv_field(finding.last->who) + "," +
-                                       utc_time(finding.last->wall_ns) + "," +
-                                       csv_field(finding.last->why) + "," +
-                                       csv_field(finding.last->reference);
+        csv += finding.is_open()
+                   ? ",open,,,,"
+                   : ",explained," + csv_field(finding.last->who) + "," +
+                         utc_time(finding.last->wall_ns) + "," + csv_field(finding.last->why) +
+                         "," + csv_field(finding.last->reference);
         csv += "," + joined(finding.explanations) + "\n";
     }
     return csv;

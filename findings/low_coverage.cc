@@ -1,10 +1,10 @@
 // coverage: a host whose statements account for too little of its time.
 //
 // Proves: over the host's whole record, more than the allowed share of its time is covered by no
-// statement. It is what many pauses, each too short for a gap, add up to. The attestation that shows
-// it is the last that showed uncovered time: explained, it stays so until there is more of that.
-// Does not prove: that devices were in use in that time. A host that was watched for less than the
-// limit is not judged: one reboot would be half of it.
+// statement. It is what many pauses, each too short for a gap, add up to. The attestation that
+// shows it is the last that showed uncovered time: explained, it stays so until there is more of
+// that. Does not prove: that devices were in use in that time. A host that was watched for less
+// than the limit is not judged: one reboot would be half of it.
 #include "base/text.h"
 #include "findings/rule.h"
 

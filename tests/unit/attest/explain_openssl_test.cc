@@ -1,7 +1,7 @@
 // Explanations: whose keys may sign them, and what they must look like.
-#include "attest/explain.h"
 #include "attest/dsse.h"
 #include "attest/envelope.pb.h"
+#include "attest/explain.h"
 #include "tests/unit/support/explainer.h"
 
 #include <cstdlib>
@@ -107,8 +107,8 @@ TEST_F(ExplanationTest, TheSignerHasOneName) {
         expect_refused(certified(subject, kExplanationSigningOid).explain(name_),
                        pb::Refusal::CODE_BAD_CERTIFICATE, "exactly one common name");
     // Whatever it is, it leads no terminal astray.
-    auto opened = open_explanation(
-        certified("/CN=a\x1b[2Jb", kExplanationSigningOid).explain(name_), root_);
+    auto opened =
+        open_explanation(certified("/CN=a\x1b[2Jb", kExplanationSigningOid).explain(name_), root_);
     ASSERT_TRUE(std::holds_alternative<OpenedExplanation>(opened));
     EXPECT_EQ(std::get<OpenedExplanation>(opened).who, "a\\x1b[2Jb");
 }
@@ -133,8 +133,8 @@ TEST_F(ExplanationTest, EveryChangedByteIsRefused) {
         EXPECT_TRUE(std::holds_alternative<Breach>(open_explanation(changed, root_))) << at;
     }
     for (size_t length = 0; length < entry.size(); length++)
-        EXPECT_TRUE(std::holds_alternative<Breach>(
-            open_explanation(ByteView(entry).first(length), root_)))
+        EXPECT_TRUE(
+            std::holds_alternative<Breach>(open_explanation(ByteView(entry).first(length), root_)))
             << length;
 }
 
@@ -191,8 +191,8 @@ TEST_F(ExplanationTest, WhatIsMalformedSaysHow) {
     pb::Explanation longest = auditor_.about(name_);
     longest.set_why(std::string(1000, 'x'));
     longest.set_reference(std::string(200, 'x'));
-    EXPECT_TRUE(std::holds_alternative<OpenedExplanation>(
-        open_explanation(auditor_.sign(longest), root_)));
+    EXPECT_TRUE(
+        std::holds_alternative<OpenedExplanation>(open_explanation(auditor_.sign(longest), root_)));
 }
 
 TEST_F(ExplanationTest, AnEntryIsOneOfTheTwoOrNothing) {

@@ -1,8 +1,8 @@
 // A finding is open or explained, never deleted: what counts, for what, and for how long.
 #include "audit/bundle.h"
 #include "audit/state.h"
-#include "base/text.h"
 #include "base/durable.h"
+#include "base/text.h"
 #include "tests/unit/audit/rig.h"
 #include "tests/unit/support/explainer.h"
 
@@ -104,8 +104,9 @@ TEST_F(ExplainAudit, EveryFormSaysWhoWhenAndWhy) {
     EXPECT_NE(table.find("gap@4    gpu1.example         3      4  explained  3.000 s from"),
               std::string::npos)
         << table;
-    EXPECT_NE(table.find("explained by auditor.example, " + when + ": moved to rack 7, \"for "
-                                                                   "good\" (OPS-1234)\n"),
+    EXPECT_NE(table.find("explained by auditor.example, " + when +
+                         ": moved to rack 7, \"for "
+                         "good\" (OPS-1234)\n"),
               std::string::npos)
         << table;
     EXPECT_NE(table.find("gap@6    gpu2.example         4      6  open       3.000 s from"),
@@ -288,8 +289,8 @@ TEST_F(ExplainAudit, FromRunToRunTheSameAsAllAtOnce) {
     log.append(explanation);
     expect_same("replayed");
     expect_same("nothing new");
-    EXPECT_EQ(states(), (States{"gap@4 open", "silence@5 open", "explanation@7 open",
-                                "replay@409 open"}));
+    EXPECT_EQ(states(),
+              (States{"gap@4 open", "silence@5 open", "explanation@7 open", "replay@409 open"}));
 
     Outcome older = tally("verify --state " + state + " " + log.directory());
     EXPECT_EQ(older.status, 1);
@@ -318,8 +319,7 @@ TEST_F(ExplainAudit, ABundleBringsWhatExplainsItsFindings) {
     ASSERT_EQ(proved.status, 0) << proved.errors;
     std::string path = keys.path("bundle");
     write_all(path, view(proved.output));
-    auto checked =
-        check_bundle(path, keys.read("log.vkeys"), keys.read("fleet-ca.pem"));
+    auto checked = check_bundle(path, keys.read("log.vkeys"), keys.read("fleet-ca.pem"));
     ASSERT_TRUE(checked) << checked.error().message;
     EXPECT_EQ(checked->entries, 6U); // four of gpu1, two explanations
     ASSERT_EQ(checked->explanations.size(), 2U);
@@ -402,7 +402,8 @@ TEST_F(ExplainAudit, WritesWhatCounts) {
          }) {
         Outcome refused = tally(command);
         EXPECT_EQ(refused.status, 2) << command;
-        EXPECT_NE(refused.errors.find(says), std::string::npos) << command << ": " << refused.errors;
+        EXPECT_NE(refused.errors.find(says), std::string::npos)
+            << command << ": " << refused.errors;
         EXPECT_EQ(std::count(refused.errors.begin(), refused.errors.end(), '\n'), 1)
             << refused.errors;
     }

@@ -27,8 +27,7 @@ public:
         explanation.set_certificate(certificate_.data(), certificate_.size());
         return explanation;
     }
-    Bytes sign(const pb::Explanation &explanation,
-               std::string_view type = kExplanationType) const {
+    Bytes sign(const pb::Explanation &explanation, std::string_view type = kExplanationType) const {
         auto entry = dsse_seal(view(explanation.SerializeAsString()), key_, type);
         EXPECT_TRUE(entry);
         return *entry;
