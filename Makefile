@@ -43,7 +43,7 @@ objects = $(patsubst %.cc,$(B)/obj/%.o,$(1))
 # ---- Programs ----
 
 PROTO := attest/statement attest/envelope attest/ledger
-PROTO_CENTRAL := attest/bundle audit/state
+PROTO_CENTRAL := attest/explanation attest/bundle audit/state
 PROTO_OBJ := $(PROTO:%=$(B)/obj/gen/%.pb.o)
 PROTO_AGENT := agent/statement/baseline
 GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
@@ -51,7 +51,7 @@ GRPC_OBJ := $(B)/obj/gen/attest/ledger.grpc.pb.o
 BASE := $(call objects,$(wildcard base/*.cc))
 # attest/ is shared but for the two sides of the crypto seam; certificates are judged centrally, and
 # witnesses' Ed25519 is OpenSSL's.
-CENTRAL_ONLY := attest/admit.cc attest/key_cache.cc attest/cosignature.cc
+CENTRAL_ONLY := attest/admit.cc attest/explain.cc attest/key_cache.cc attest/cosignature.cc
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildcard attest/*.cc))) $(PROTO_OBJ)
 ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))

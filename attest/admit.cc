@@ -25,17 +25,25 @@ using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
 using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, Free<EXTENDED_KEY_USAGE_free>>;
 using Object = std::unique_ptr<ASN1_OBJECT, Free<ASN1_OBJECT_free>>;
 
-bool may_sign_statements(X509 *certificate) {
-    if ((X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0)
-        return false;
-    Object wanted(OBJ_txt2obj(kStatementSigningOid, /*no_name=*/1));
-    KeyUsages usages(static_cast<EXTENDED_KEY_USAGE *>(
-        X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)));
-    for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages.get()); i++) {
-        if (OBJ_cmp(sk_ASN1_OBJECT_value(usages.get(), i), wanted.get()) == 0)
+using Signs = FleetRoot::Signs;
+
+bool has_usage(const EXTENDED_KEY_USAGE *usages, const char *oid) {
+    Object wanted(OBJ_txt2obj(oid, /*no_name=*/1));
+    for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
+        if (OBJ_cmp(sk_ASN1_OBJECT_value(usages, i), wanted.get()) == 0)
             return true;
     }
     return false;
+}
+
+bool may_sign(X509 *certificate, Signs what) {
+    if ((X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0)
+        return false;
+    KeyUsages usages(static_cast<EXTENDED_KEY_USAGE *>(
+        X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)));
+    bool statements = usages && has_usage(usages.get(), kStatementSigningOid);
+    bool explanations = usages && has_usage(usages.get(), kExplanationSigningOid);
+    return statements != explanations && statements == (what == Signs::kStatements);
 }
 
 std::vector<std::string> dns_names(X509 *certificate) {
@@ -118,7 +126,7 @@ struct FleetRoot::Impl {
         Validity validity;
     };
     std::mutex mutex;
-    std::map<Bytes, Good> good;
+    std::map<std::pair<Bytes, Signs>, Good> good;
 };
 
 KeyCache &FleetRoot::keys() const {
@@ -151,9 +159,10 @@ Result<FleetRoot> FleetRoot::from_pem(const std::string &pem) {
     return FleetRoot(std::move(impl));
 }
 
-Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_ns) const {
+Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_ns,
+                                           Signs what) const {
     auto when = static_cast<time_t>(wall_ns / 1'000'000'000);
-    Bytes name = to_bytes(certificate);
+    std::pair name(to_bytes(certificate), what);
     {
         std::lock_guard lock(impl_->mutex);
         auto known = impl_->good.find(name);
@@ -173,8 +182,9 @@ Result<FleetRoot::Signer> FleetRoot::check(ByteView certificate, uint64_t wall_n
     X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(context.get()), X509_PURPOSE_ANY);
     if (X509_verify_cert(context.get()) != 1)
         return Error{X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))};
-    if (!may_sign_statements(parsed.get()))
-        return Error{"is not for signing statements"};
+    if (!may_sign(parsed.get(), what))
+        return Error{what == Signs::kStatements ? "is not for signing statements"
+                                                : "is not for signing explanations"};
     unsigned char *der = nullptr;
     int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed.get()), &der);
     Bytes spki(der, der + (length > 0 ? length : 0));
@@ -196,8 +206,12 @@ std::variant<Unverified, Breach> read_attestation(ByteView attestation) {
     auto envelope = dsse_open(attestation);
     if (!envelope)
         return Breach{pb::Refusal::CODE_MALFORMED, envelope.error().message};
+    return read_statement(*std::move(envelope), attestation);
+}
+
+std::variant<Unverified, Breach> read_statement(Envelope envelope, ByteView attestation) {
     Unverified read;
-    read.envelope = *std::move(envelope);
+    read.envelope = std::move(envelope);
     const Bytes &payload = read.envelope.payload;
     pb::Statement &statement = read.opened.statement;
     if (!statement.ParseFromArray(payload.data(), static_cast<int>(payload.size())))

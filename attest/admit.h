@@ -24,10 +24,13 @@ public:
         KeyCache::Known known;
         std::vector<std::string> hosts; // dNSName SANs
     };
+    // What a key may sign, by the extended key usages below. One that is for both is for neither.
+    enum class Signs { kStatements, kExplanations };
     // Checks a signing certificate (DER): chains to the root, valid at `wall_ns` (not now: an old
-    // statement stays good), keyUsage digitalSignature, and the statement-signing EKU below, so
-    // that a TLS key cannot sign statements.
-    Result<Signer> check(ByteView certificate, uint64_t wall_ns) const;
+    // statement stays good), keyUsage digitalSignature, and the EKU for what it signs, so that a
+    // TLS key cannot sign statements, nor a host's explain what was found of it.
+    Result<Signer> check(ByteView certificate, uint64_t wall_ns,
+                         Signs what = Signs::kStatements) const;
     // The fleet's signing keys as they were parsed; thread-safe, bounded.
     KeyCache &keys() const;
 
@@ -43,6 +46,9 @@ private:
 
 // id-kp for signing tallystick statements: 2.25.<UUID>, an arc that needs no registration (X.667).
 inline constexpr const char *kStatementSigningOid = "2.25.178307330326388478625988293987992111";
+// The same for signing explanations (attest/explain.h).
+inline constexpr const char *kExplanationSigningOid =
+    "2.25.301654771459546570444291617678444593943";
 
 // Everything about one attestation that does not depend on its predecessors but the signing key.
 struct Opened {
@@ -62,6 +68,8 @@ struct Unverified {
     Opened opened;
 };
 std::variant<Unverified, Breach> read_attestation(ByteView attestation);
+// The same behind dsse_open: the attestation's envelope.
+std::variant<Unverified, Breach> read_statement(Envelope envelope, ByteView attestation);
 // The key of the certificate that the statement brings, which the root vouches for and which names
 // the host.
 std::variant<KeyCache::Known, Breach> certified_key(const pb::Statement &statement,

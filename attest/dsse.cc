@@ -8,16 +8,22 @@ namespace pb = tallystick::v1;
 
 namespace {
 
-Bytes serialise(std::string_view payload, std::string_view signature, const std::string &key_id) {
+Bytes serialise(std::string_view payload, std::string_view type, std::string_view signature,
+                const std::string &key_id) {
     pb::Envelope envelope;
     envelope.set_payload(payload.data(), payload.size());
-    envelope.set_payloadtype(std::string(kStatementType));
+    envelope.set_payloadtype(std::string(type));
     pb::Signature &line = *envelope.add_signatures();
     line.set_sig(signature.data(), signature.size());
     line.set_keyid(key_id);
     Bytes bytes(envelope.ByteSizeLong());
     envelope.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
     return bytes;
+}
+
+Error unknown_type(const std::string &type) {
+    return Error{"payload type \"" + printable(type, 64) + "\" is none that this version knows: " +
+                 std::string(kStatementType) + ", " + std::string(kExplanationType)};
 }
 
 constexpr int kLengthDelimited = 2; // protobuf's wire type
@@ -74,27 +80,29 @@ std::string key_id(const VerifyingKey &key) {
     return to_hex(sha256(key.spki()));
 }
 
-Result<Bytes> dsse_seal(ByteView statement, const SigningKey &key) {
-    auto signature = key.sign(dsse_pae(kStatementType, statement));
+Result<Bytes> dsse_seal(ByteView payload, const SigningKey &key, std::string_view type) {
+    auto signature = key.sign(dsse_pae(type, payload));
     if (!signature)
         return signature.error();
-    Bytes attestation = serialise(text(statement), text(*signature), key_id(key.verifying_key()));
+    Bytes attestation =
+        serialise(text(payload), type, text(*signature), key_id(key.verifying_key()));
     if (attestation.size() > kMaxAttestation)
         return Error{"attestation of " + std::to_string(attestation.size()) +
                      " bytes: at most 65,535 fit in the log"};
     return attestation;
 }
 
-Result<Envelope> dsse_open(ByteView attestation) {
+Result<Envelope> dsse_open_any(ByteView attestation) {
     if (attestation.size() > kMaxAttestation)
         return Error{"attestation of " + std::to_string(attestation.size()) +
                      " bytes: at most 65,535 are allowed"};
     pb::Envelope parsed;
     if (!parsed.ParseFromArray(attestation.data(), static_cast<int>(attestation.size())))
         return Error{"not a DSSE envelope"};
-    if (parsed.payloadtype() != kStatementType)
-        return Error{"payload type \"" + printable(parsed.payloadtype(), 64) + "\" is not " +
-                     std::string(kStatementType)};
+    std::string_view type =
+        parsed.payloadtype() == kExplanationType ? kExplanationType : kStatementType;
+    if (parsed.payloadtype() != type)
+        return unknown_type(parsed.payloadtype());
     if (parsed.signatures_size() != 1)
         return Error{"envelope has " + std::to_string(parsed.signatures_size()) +
                      " signatures: exactly one is allowed"};
@@ -104,11 +112,20 @@ Result<Envelope> dsse_open(ByteView attestation) {
     // order.
     if (!is_canonical(parsed, attestation))
         return Error{"envelope is not in its canonical form"};
-    return Envelope{to_bytes(view(parsed.payload())), to_bytes(view(line.sig())), line.keyid()};
+    return Envelope{type, to_bytes(view(parsed.payload())), to_bytes(view(line.sig())),
+                    line.keyid()};
+}
+
+Result<Envelope> dsse_open(ByteView attestation, std::string_view type) {
+    auto envelope = dsse_open_any(attestation);
+    if (envelope && envelope->type != type)
+        return Error{"payload type \"" + std::string(envelope->type) + "\" is not " +
+                     std::string(type)};
+    return envelope;
 }
 
 bool dsse_verify(const Envelope &envelope, const VerifyingKey &key) {
-    return key.verify(dsse_pae(kStatementType, envelope.payload), envelope.signature);
+    return key.verify(dsse_pae(envelope.type, envelope.payload), envelope.signature);
 }
 
 } // namespace tally

@@ -7,10 +7,16 @@ namespace tally {
 
 namespace {
 
-// Walks the log: every entry goes to the examiner, the sums and `also`, and the account is made of
-// it.
+// Walks the log: every entry goes to the examiner, the sums and `also` (explanations, with what
+// they count for, to `explained`), and the account is made of it.
+using SeeExplanation = std::function<void(const ExplanationEntry &, const std::vector<uint32_t> &)>;
 Status examine(Account &account, Examiner &examiner, const Source &source, const Trust &trust,
-               const WalkOptions &options, const Visit &also) {
+               WalkOptions options, const Visit &also, const SeeExplanation &explained = {}) {
+    options.explanation = [&](const ExplanationEntry &entry) {
+        auto counts = examiner.add(entry.index, entry.opened);
+        if (explained)
+            explained(entry, counts);
+    };
     auto verified = walk(
         source, trust,
         [&](const Entry &entry) {
@@ -49,24 +55,26 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
     Examiner examiner;
     StateKeeper keeper(known);
     if (known != nullptr)
-        restore(examiner, *known);
+        TALLY_TRY(restore(examiner, *known));
     options.before = known;
     options.remember = [&](const Entry &entry) { examiner.remember(entry); };
-    TALLY_TRY(examine(account, examiner, source, trust, options,
-                      [&](const Entry &entry) { keeper.see(entry); }));
+    TALLY_TRY(examine(
+        account, examiner, source, trust, options, [&](const Entry &entry) { keeper.see(entry); },
+        [&](const ExplanationEntry &entry, const std::vector<uint32_t> &counts) {
+            keeper.see(entry, counts);
+        }));
     if (known != nullptr)
-        account.log.notes.push_back("the first " + count_of(known->size(), "attestation") +
+        account.log.notes.push_back("the first " +
+                                    entries_in_words(known->size(), known->explanation_entries()) +
                                     " were verified before, by " + state_file);
-    TALLY_TRY(save_state(
-        state_file, keeper.finish(account.log.checkpoint, account.coverage, account.findings)));
+    TALLY_TRY(
+        save_state(state_file, keeper.finish(account.log, account.coverage, account.findings)));
     return account;
 }
 
 std::string verification_text(const Account &account) {
     const Checkpoint &checkpoint = account.log.checkpoint;
-    std::string text = "log " + checkpoint.origin + ", " +
-                       count_of(checkpoint.size, "attestation") + ", root " +
-                       to_base64(checkpoint.root) + "\n";
+    std::string text = account.log.in_words() + ", root " + to_base64(checkpoint.root) + "\n";
     for (const auto &[name, host] : account.coverage.hosts()) {
         text += "host " + name + ": sequences " + std::to_string(host.first_sequence) + " to " +
                 std::to_string(host.last_sequence) + ", " + count_of(host.boots, "boot") + ", " +
@@ -74,28 +82,34 @@ std::string verification_text(const Account &account) {
                 percent(host.covered_ns, host.uncovered_ns) + "\n";
     }
     for (const Finding &finding : account.findings)
-        text += "finding: " + finding.kind + ": " + finding.host + ", sequence " +
-                std::to_string(finding.sequence) + ", log index " + std::to_string(finding.index) +
-                ": " + finding.text + "\n";
+        text += std::string(finding.is_open() ? "finding: " : "explained finding: ") +
+                finding.kind + ": " + finding.host +
+                (finding.sequence > 0 ? ", sequence " + std::to_string(finding.sequence) : "") +
+                ", log index " + std::to_string(finding.index) + ": " + finding.text +
+                (finding.last ? "; " + in_words(*finding.last) : "") + "\n";
     for (const std::string &note : account.log.notes)
         text += "note: " + note + "\n";
     text += "verified: checkpoint, every tile and entry, every signature, certificate and chain; " +
-            count_of(account.findings.size(), "finding") + "\n";
+            findings_in_words(account.findings) + "\n";
     return text;
 }
 
 std::string findings_table(const Account &account) {
     constexpr auto kLeft = Table::Align::kLeft;
     constexpr auto kRight = Table::Align::kRight;
-    Table table({kLeft, kLeft, kRight, kRight, kLeft});
-    table.add({"KIND", "HOST", "SEQUENCE", "INDEX", "WHAT"});
-    for (const Finding &finding : account.findings)
-        table.add({finding.kind, finding.host, std::to_string(finding.sequence),
-                   std::to_string(finding.index), finding.text});
-    return (account.findings.empty() ? std::string() : table.str() + "\n") + "verified: log " +
-           account.log.checkpoint.origin + ", " +
-           count_of(account.log.checkpoint.size, "attestation") + "; " +
-           count_of(account.findings.size(), "finding") + "\n";
+    Table table({kLeft, kLeft, kRight, kRight, kLeft, kLeft});
+    table.add({"FINDING", "HOST", "SEQUENCE", "INDEX", "STATE", "WHAT"});
+    for (const Finding &finding : account.findings) {
+        table.add({id_of(finding), finding.host,
+                   finding.sequence > 0 ? std::to_string(finding.sequence) : "-",
+                   std::to_string(finding.index), finding.is_open() ? "open" : "explained",
+                   finding.text});
+        if (finding.last)
+            table.add({"", "", "", "", "", in_words(*finding.last)});
+    }
+    return (account.findings.empty() ? std::string() : table.str() + "\n") +
+           "verified: " + account.log.in_words() + "; " + findings_in_words(account.findings) +
+           "\n";
 }
 
 std::string hosts_table(const Account &account) {

@@ -60,12 +60,18 @@ void Batch::open(const FleetRoot &root) {
     for (size_t i = 0; i < entries.size(); i++) {
         Item &item = items[i];
         item.leaf = leaf_hash(entries[i]);
-        auto read = read_attestation(entries[i]);
+        auto read = read_entry(entries[i]);
         if (auto *breach = std::get_if<Breach>(&read)) {
             item.breach = std::move(*breach);
             continue;
         }
-        item.read = std::get<Unverified>(std::move(read));
+        auto &unverified = std::get<UnverifiedEntry>(read);
+        if (auto *said = std::get_if<UnverifiedExplanation>(&unverified)) {
+            item.breach = verify_explanation(*said, root);
+            item.explanation = std::move(said->opened);
+            continue;
+        }
+        item.read = std::get<Unverified>(std::move(unverified));
         if (item.read->opened.statement.certificate().empty())
             continue;
         auto certified = certified_key(item.read->opened.statement, root);
@@ -81,7 +87,7 @@ void Batch::open(const FleetRoot &root) {
 
 void Batch::assign_keys(HostKeys &keys) {
     for (Item &item : items) {
-        if (item.breach)
+        if (item.breach || item.explanation)
             continue;
         const std::string &host = item.read->opened.statement.host();
         if (item.verified) {
@@ -97,7 +103,7 @@ void Batch::assign_keys(HostKeys &keys) {
 
 void Batch::verify() {
     for (Item &item : items) {
-        if (item.breach || item.verified)
+        if (item.breach || item.explanation || item.verified)
             continue;
         item.breach = verify_signature(*item.read, *item.key);
         item.verified = !item.breach;

@@ -2,7 +2,7 @@
 // in worker threads; only which key a host signs with depends on what came before.
 #pragma once
 
-#include "attest/admit.h"
+#include "attest/explain.h"
 #include "audit/source.h"
 
 #include <future>
@@ -34,7 +34,8 @@ struct Batch {
     // One per entry.
     struct Item {
         Digest leaf{};
-        std::optional<Unverified> read;
+        std::optional<Unverified> read; // of an attestation; else:
+        std::optional<OpenedExplanation> explanation;
         std::optional<KeyCache::Known> certified; // by the certificate that it brings
         const KeyCache::Known *key = nullptr;     // else the one it must be signed with
         std::optional<Breach> breach;

@@ -48,11 +48,11 @@ private:
     std::ifstream file_;
 };
 
-// The attestations of a bundle, each verified by itself; no chain is complete here.
+// The entries of a bundle, each verified by itself; no chain is complete here.
 class BundleEntries {
 public:
-    BundleEntries(const Checkpoint &checkpoint, const FleetRoot &root, UsageSums &usage)
-        : checkpoint_(checkpoint), root_(root), usage_(usage) {}
+    BundleEntries(const FleetRoot &root, BundleAccount &account)
+        : checkpoint_(account.checkpoint), root_(root), account_(account) {}
 
     Status add(const pb::BundleEntry &message) {
         if (any_ && message.index() <= last_)
@@ -60,10 +60,17 @@ public:
         any_ = true;
         last_ = message.index();
         TALLY_TRY(check_included(message));
-        auto read = read_attestation(view(message.attestation()));
+        auto read = read_entry(view(message.attestation()));
         if (auto *breach = std::get_if<Breach>(&read))
             return Error{breach->reason};
-        auto &unverified = std::get<Unverified>(read);
+        auto &entry = std::get<UnverifiedEntry>(read);
+        if (auto *said = std::get_if<UnverifiedExplanation>(&entry))
+            return add(message.index(), *said);
+        return add(message.index(), std::get<Unverified>(entry));
+    }
+
+private:
+    Status add(uint64_t index, Unverified &unverified) {
         const pb::Statement &statement = unverified.opened.statement;
         if (!statement.certificate().empty()) {
             auto certified = certified_key(statement, root_);
@@ -86,11 +93,29 @@ public:
         Place place;
         if (!said_.insert({statement.host(), statement.sequence()}).second)
             place.kind = Place::Kind::kFork;
-        usage_.add({message.index(), unverified.opened, devices, place});
+        account_.usage.add({index, unverified.opened, devices, place});
+        digests_[index] = unverified.opened.digest;
         return ok();
     }
 
-private:
+    // Only of findings that are shown here: of others nobody could tell what it speaks of.
+    Status add(uint64_t index, const UnverifiedExplanation &unverified) {
+        if (auto breach = verify_explanation(unverified, root_))
+            return Error{breach->reason};
+        const OpenedExplanation &opened = unverified.opened;
+        if (!signed_.insert(opened.signed_digest).second)
+            return Error{"the same explanation once more"};
+        size_t before = account_.explanations.size();
+        for (const pb::FindingName &name : opened.explanation.findings()) {
+            auto shown = digests_.find(name.log_index());
+            if (shown != digests_.end() && equal(shown->second, view(name.entry())))
+                account_.explanations.push_back({index, name, explained_by(opened)});
+        }
+        return account_.explanations.size() > before
+                   ? ok()
+                   : Status(Error{"explains nothing that the bundle holds"});
+    }
+
     Status check_included(const pb::BundleEntry &message) const {
         std::vector<Digest> proof;
         for (const std::string &hash : message.proof()) {
@@ -106,7 +131,9 @@ private:
 
     const Checkpoint &checkpoint_;
     const FleetRoot &root_;
-    UsageSums &usage_;
+    BundleAccount &account_;
+    std::set<Digest> signed_;            // of the explanations
+    std::map<uint64_t, Digest> digests_; // of the attestations, by log index
     HostKeys keys_;
     std::map<std::string, Devices> devices_;
     std::set<std::pair<std::string, uint64_t>> said_;
@@ -153,7 +180,7 @@ Result<BundleAccount> check_bundle(const std::string &path, const std::string &l
     account.question.from_ns = header->from_wall_ns();
     account.question.to_ns = header->to_wall_ns();
     account.usage = UsageSums(account.question);
-    BundleEntries entries(account.checkpoint, *root, account.usage);
+    BundleEntries entries(*root, account);
     for (; account.entries < header->entries(); account.entries++) {
         auto entry = reader.next<pb::BundleEntry>();
         if (!entry)
@@ -173,7 +200,8 @@ std::string bundle_text(const BundleAccount &account) {
     const Question &question = account.question;
     std::string text = "bundle of log " + account.checkpoint.origin + ", " +
                        std::to_string(account.entries) + " of its " +
-                       count_of(account.checkpoint.size, "attestation") + ", root " +
+                       std::to_string(account.checkpoint.size) +
+                       (account.checkpoint.size == 1 ? " entry" : " entries") + ", root " +
                        to_base64(account.checkpoint.root) + "\n";
     text += "asked: " +
             (question.tenant.empty() ? "any tenant" : "tenant " + printable(question.tenant)) +
@@ -187,6 +215,11 @@ std::string bundle_text(const BundleAccount &account) {
              key.parent.empty() ? "-" : printable(key.parent), key.host, printable(key.device),
              duration(sum.held_ns), duration(sum.held_upper_ns), std::to_string(sum.windows)});
     text += table.str();
+    for (const auto &[index, name, explained] : account.explanations)
+        text += "\n" + id_of(name) + " of " + name.host() + ", sequence " +
+                std::to_string(name.sequence()) + ", at log index " + std::to_string(index) + ": " +
+                in_words(explained);
+    text += account.explanations.empty() ? "" : "\n";
     text +=
         "\nverified: checkpoint, every inclusion proof, certificate and signature. That nothing "
         "was left out only the whole log shows.\n";

@@ -4,6 +4,7 @@
 
 #include "audit/usage.h"
 #include "audit/walk.h"
+#include "findings/finding.h"
 
 #include <string>
 
@@ -25,6 +26,13 @@ struct BundleAccount {
     Question question;      // that it answers
     uint64_t entries = 0;
     UsageSums usage;
+    // Of findings that its attestations show, in the log's order; of each the last counts.
+    struct Said {
+        uint64_t index = 0; // of the explanation, in the log
+        pb::FindingName name;
+        Explained explained;
+    };
+    std::vector<Said> explanations;
 };
 
 // Empty keys or root: the bundle's own are believed, and said so.

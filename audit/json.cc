@@ -33,8 +33,11 @@ std::string number(uint64_t value) {
 
 std::string hosts(const Account &account) {
     std::map<std::string, uint64_t> findings;
-    for (const Finding &finding : account.findings)
+    std::map<std::string, uint64_t> open;
+    for (const Finding &finding : account.findings) {
         findings[finding.host]++;
+        open[finding.host] += finding.is_open() ? 1 : 0;
+    }
     std::vector<std::string> rows;
     for (const auto &[name, host] : account.coverage.hosts())
         rows.push_back(object({{"host", json_string(name)},
@@ -46,7 +49,8 @@ std::string hosts(const Account &account) {
                                {"to", json_string(utc_time(host.end_wall_ns))},
                                {"covered_seconds", decimal_seconds(host.covered_ns)},
                                {"uncovered_seconds", decimal_seconds(host.uncovered_ns)},
-                               {"findings", number(findings[name])}}));
+                               {"findings", number(findings[name])},
+                               {"open_findings", number(open[name])}}));
     return array(rows);
 }
 
@@ -82,6 +86,25 @@ std::string recording(const Account &account) {
     return array(rows);
 }
 
+// The one that counts; null where there is none.
+std::string explanation(const Finding &finding) {
+    if (!finding.last)
+        return "null";
+    return object({{"log_index", number(finding.explanations.back())},
+                   {"who", json_string(finding.last->who)},
+                   {"when", json_string(utc_time(finding.last->wall_ns))},
+                   {"why", json_string(finding.last->why)},
+                   {"reference", json_string(finding.last->reference)},
+                   {"withdrawn", finding.last->withdrawn ? "true" : "false"}});
+}
+
+std::string listed(const std::vector<uint64_t> &numbers) {
+    std::string list;
+    for (uint64_t value : numbers)
+        list += (list.empty() ? "" : ", ") + number(value);
+    return list;
+}
+
 std::string findings(const Account &account) {
     std::vector<std::string> rows;
     for (const Finding &finding : account.findings)
@@ -89,7 +112,11 @@ std::string findings(const Account &account) {
                                {"host", json_string(finding.host)},
                                {"sequence", number(finding.sequence)},
                                {"log_index", number(finding.index)},
-                               {"text", json_string(finding.text)}}));
+                               {"text", json_string(finding.text)},
+                               {"id", json_string(id_of(finding))},
+                               {"state", json_string(finding.is_open() ? "open" : "explained")},
+                               {"explanation", explanation(finding)},
+                               {"explanations", "[" + listed(finding.explanations) + "]"}}));
     return array(rows);
 }
 

@@ -13,10 +13,13 @@ namespace tally {
 // hosts, usage (as the CSV's rows), recording and findings.
 std::string report_json(const Account &account);
 
-// findings alone: [{kind, host, sequence, log_index, text}]
+// findings alone: [{kind, host, sequence, log_index, text, id, state, explanation, explanations}]:
+// explanation is the one that counts ({log_index, who, when, why, reference, withdrawn}) or null,
+// explanations are the log indices of all.
 std::string findings_json(const Account &account);
 
-// hosts alone: [{host, attestations, ..., covered_seconds, uncovered_seconds, findings}]
+// hosts alone: [{host, attestations, ..., covered_seconds, uncovered_seconds, findings,
+// open_findings}]
 std::string hosts_json(const Account &account);
 
 // concurrent: [{tenant or parent, certain, possible}], each of the two {devices, seconds, from};

@@ -37,6 +37,7 @@ bool is_origin(const std::string &origin) {
 Status check(const Fleet &fleet) {
     std::vector<std::string> names = fleet.hosts;
     names.push_back(fleet.collector);
+    names.push_back(fleet.auditor);
     for (const std::string &name : names) {
         if (!is_dns_name(name))
             return Error{"\"" + printable(name) +
@@ -144,6 +145,10 @@ Status make_fleet(const Fleet &fleet) {
         TALLY_TRY(authority->issue(directory + "/signing", host,
                                    "critical," + std::string(kStatementSigningOid)));
     }
+    TALLY_TRY(make_directories(fleet.directory + "/auditor"));
+    TALLY_TRY(authority->issue(fleet.directory + "/auditor/tls", fleet.auditor, "clientAuth"));
+    TALLY_TRY(authority->issue(fleet.directory + "/auditor/signing", fleet.auditor,
+                               "critical," + std::string(kExplanationSigningOid)));
     return make_log_keys(fleet);
 }
 

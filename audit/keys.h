@@ -6,6 +6,8 @@
 //   collector/tls.pem, tls.key            serverAuth
 //   hosts/NAME/tls.pem, tls.key           clientAuth
 //   hosts/NAME/signing.pem, signing.key   kStatementSigningOid (attest/admit.h)
+//   auditor/tls.pem, tls.key              clientAuth
+//   auditor/signing.pem, signing.key      kExplanationSigningOid (attest/admit.h)
 //   log/ed25519.key, log/ecdsa.key        sign the checkpoint
 //   log.vkeys                             their public halves (attest/checkpoint.h)
 //
@@ -21,8 +23,9 @@ namespace tally {
 
 struct Fleet {
     std::string directory;
-    std::vector<std::string> hosts; // DNS names
-    std::string collector;          // DNS name; "localhost" also gets 127.0.0.1
+    std::vector<std::string> hosts;          // DNS names
+    std::string collector;                   // DNS name; "localhost" also gets 127.0.0.1
+    std::string auditor = "auditor.example"; // DNS name; who explains findings
     std::string origin = "example.com/fleet";
     bool expired = false; // all but the authority's certificate ended an hour ago
 };

@@ -3,6 +3,7 @@
 #include "audit/bundle.h"
 #include "audit/concurrent.h"
 #include "audit/copy.h"
+#include "audit/explain.h"
 #include "audit/json.h"
 #include "audit/keys.h"
 #include "audit/options.h"
@@ -25,7 +26,7 @@ namespace {
 using namespace tally;
 
 constexpr int kClean = 0;
-constexpr int kFindings = 1;
+constexpr int kFindings = 1;    // that nobody has explained
 constexpr int kNotVerified = 2; // also usage errors
 
 int fail(const Error &error) {
@@ -126,6 +127,11 @@ Result<std::set<By>> parse_all(const std::vector<std::string> &words) {
     return all;
 }
 
+// Explained findings are shown, and need nobody's attention any more.
+int status_of(const Account &account) {
+    return open_among(account.findings) == 0 ? kClean : kFindings;
+}
+
 // Takes the account of a log, `also` looking on, and prints what `text_of` makes of it.
 template <typename Text> int account(const Options &options, Text text_of, Holds *holds = nullptr) {
     auto by = parse_all(options.by);
@@ -146,7 +152,7 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
     Result<std::string> text = text_of(*taken, opened->question);
     if (!text)
         return fail(text.error());
-    return print(*text, taken->findings.empty() ? kClean : kFindings);
+    return print(*text, status_of(*taken));
 }
 
 int account(const Options &options, std::string (*text_of)(const Account &)) {
@@ -178,7 +184,7 @@ int verify_since(const Options &options) {
         take_account_since(begun->source, begun->trust, options.state, walk_options(options));
     if (!taken)
         return fail(taken.error());
-    return print(verification_text(*taken), taken->findings.empty() ? kClean : kFindings);
+    return print(verification_text(*taken), status_of(*taken));
 }
 
 int show_one(const Options &options) {
@@ -215,6 +221,42 @@ int prove_figure(const Options &options) {
     return print("", kClean);
 }
 
+// What is to be sent: made now, or written before. Empty where it went to a file instead.
+Result<Bytes> explanation_of(const Options &options) {
+    if (!options.explain.submit.empty())
+        return read_explanation_file(options.explain);
+    auto begun = begin(options);
+    if (!begun)
+        return begun.error();
+    auto taken = take_account(begun->source, begun->trust, UsageSums(), walk_options(options));
+    if (!taken)
+        return taken.error();
+    auto made = make_explanation(options.explain, *taken, begun->trust.fleet_root);
+    if (!made || options.explain.output.empty())
+        return made;
+    TALLY_TRY(replace_file(options.explain.output, *made));
+    return Bytes();
+}
+
+int explain(const Options &options) {
+    if (auto usage = options.explain.check(options.log); !usage)
+        return fail(usage.error());
+    auto trust = Trust::load(options.log_keys, options.fleet_root);
+    if (!trust)
+        return fail(trust.error());
+    auto entry = explanation_of(options);
+    if (!entry)
+        return fail(entry.error());
+    if (entry->empty())
+        return print(options.explain.output + ": written; send it with --submit\n", kClean);
+    auto index = submit_explanation(options.explain, options.fleet_root, trust->log_keys, *entry);
+    if (!index)
+        return fail(index.error());
+    return print("logged at index " + std::to_string(*index) +
+                     "; the receipt is signed by the log's keys\n",
+                 kClean);
+}
+
 int dispatch(const CLI::App &app, const Options &options) {
     if (app.got_subcommand("keys"))
         return keys(options.fleet);
@@ -222,6 +264,8 @@ int dispatch(const CLI::App &app, const Options &options) {
         auto ended = serve_witness(options.witness, Log("tally witness"));
         return ended ? kClean : fail(ended.error());
     }
+    if (app.got_subcommand("explain"))
+        return explain(options);
     if (app.got_subcommand("show"))
         return show_one(options);
     if (app.got_subcommand("trace"))
@@ -267,7 +311,8 @@ int dispatch(const CLI::App &app, const Options &options) {
 int run(int argc, char **argv) {
     CLI::App app("tally: verify a tallystick log and report who held which accelerator", "tally");
     app.set_version_flag("--version", "tally " TALLYSTICK_VERSION);
-    app.footer("Exit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
+    app.footer("Exit status: 0 clean or all findings explained, 1 open findings, "
+               "2 could not verify or wrong usage.");
     app.require_subcommand(1);
     Options options;
     add_commands(app, options);

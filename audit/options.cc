@@ -14,6 +14,8 @@ void add_keys(CLI::App &app, Fleet &fleet) {
     command.add_option("DIR", fleet.directory, "directory to fill")->required();
     command.add_option("--host", fleet.hosts, "DNS name of a host; several")->required();
     command.add_option("--collector", fleet.collector, "DNS name of the collector")->required();
+    command.add_option("--auditor", fleet.auditor, "DNS name of who explains findings")
+        ->capture_default_str();
     command.add_option("--origin", fleet.origin, "the log's name, a URL without scheme")
         ->capture_default_str();
     command.add_flag("--expired", fleet.expired, "certificates that ended an hour ago");
@@ -23,7 +25,8 @@ CLI::App &add_command(CLI::App &app, const char *name, const char *what, const s
                       Options &options, bool keys_required = true) {
     CLI::App &command = *app.add_subcommand(name, what);
     command.footer("Example: tally " + std::string(name) + " /srv/log" + words + kTrust +
-                   "\nExit status: 0 clean, 1 findings, 2 could not verify or wrong usage.");
+                   "\nExit status: 0 clean or all findings explained, 1 open findings, "
+                   "2 could not verify or wrong usage.");
     command
         .add_option(
             "LOG", options.log,
@@ -98,8 +101,9 @@ void add_when(CLI::App &app, Options &options) {
 }
 
 void add_evidence(CLI::App &app, Options &options) {
-    CLI::App &show = add_command(app, "show", "Verify a log, then print one attestation",
-                                 " gpu1.example 12", options);
+    CLI::App &show =
+        add_command(app, "show", "Verify a log, then print one attestation or explanation",
+                    " gpu1.example 12", options);
     show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
         ->required()
         ->expected(1, 2);
@@ -115,6 +119,50 @@ void add_evidence(CLI::App &app, Options &options) {
                  " > acme.bundle\nExit status: 0 written, 2 could not verify, nothing to prove or "
                  "wrong usage.");
     add_question(prove, options.question);
+}
+
+void add_explain(CLI::App &app, Options &options) {
+    CLI::App &command = *app.add_subcommand(
+        "explain", "Say why a finding is what it is: signed, and logged for all to see");
+    ExplainOptions &explain = options.explain;
+    command.footer(
+        "Example: tally explain /srv/log gap@201 --why \"power maintenance\" --reference OPS-1234"
+        " --certificate signing.pem --key signing.key --collector collector.example:7443"
+        " --tls-certificate tls.pem --tls-key tls.key" +
+        std::string(kTrust) +
+        "\nWhere the signing key's machine reaches no collector: --output FILE there instead of"
+        " --collector, then elsewhere:"
+        "\n  tally explain --submit FILE --collector collector.example:7443"
+        " --tls-certificate tls.pem --tls-key tls.key" +
+        kTrust + "\nExit status: 0 logged or written, 2 could not.");
+    command.add_option("LOG", options.log, "the log's directory, a copy of it, or its address");
+    command.add_option("FINDING", explain.findings,
+                       "what to explain, as `tally findings` names it; several");
+    command.add_option("--log-keys", options.log_keys, "the log's public keys, vkey lines")
+        ->required();
+    command.add_option("--fleet-root", options.fleet_root, "the fleet's authority, PEM")
+        ->required();
+    command.add_option("--why", explain.why, "one line of printable ASCII, at most 1,000 bytes");
+    command.add_option("--reference", explain.reference, "such as a ticket, at most 200 bytes");
+    command.add_flag("--withdraw", explain.withdraw,
+                     "take back what explained them: they are open again");
+    command.add_option("--certificate", explain.certificate,
+                       "of the key that signs explanations, PEM");
+    command.add_option("--key", explain.key, "that key, PEM");
+    auto *output = command.add_option("--output", explain.output, "write it there, send nothing");
+    auto *submit = command.add_option("--submit", explain.submit, "send one that was written");
+    command.add_option("--collector", explain.collector, "HOST:PORT to send it to")
+        ->excludes(output);
+    submit->excludes(output);
+    command.add_option("--tls-certificate", explain.tls_certificate,
+                       "to speak to the collector with, PEM");
+    command.add_option("--tls-key", explain.tls_key, "its key, PEM");
+    command.add_option("--tls-root", explain.tls_root,
+                       "the collector's authority, PEM; the fleet's if it is not given");
+    command.add_option("--threads", options.threads, "that verify signatures; 0: one a core")
+        ->capture_default_str();
+    command.add_flag("--progress", options.progress,
+                     "say on standard error how far it is, also if that is no terminal");
 }
 
 void add_witness(CLI::App &app, WitnessOptions &options) {
@@ -150,6 +198,7 @@ void add_commands(CLI::App &app, Options &options) {
         add_command(app, "findings", "Verify a log, then print what an auditor should look at",
                     " --csv", options);
     add_forms(findings, options);
+    add_explain(app, options);
     CLI::App &hosts = add_command(
         app, "hosts", "Verify a log, then print each host's record and coverage", "", options);
     add_forms(hosts, options);

@@ -2,6 +2,7 @@
 // shell completion are held against it (tests/check/tally-help).
 #pragma once
 
+#include "audit/explain.h"
 #include "audit/keys.h"
 #include "audit/question.h"
 #include "audit/witness_server.h"
@@ -15,6 +16,7 @@ namespace tally {
 struct Options {
     Fleet fleet;            // of `tally keys`
     WitnessOptions witness; // of `tally witness`
+    ExplainOptions explain; // of `tally explain`
 
     std::string log; // a directory or, for verify, a bundle
     std::string log_keys;

@@ -3,6 +3,7 @@
 #include "attest/bundle.pb.h"
 #include "audit/bundle.h"
 #include "audit/tiles.h"
+#include "findings/examiner.h"
 
 #include <algorithm>
 #include <set>
@@ -33,6 +34,14 @@ public:
         indices_.insert(
             {entry.index, rests.inventory, rests.certificates[entry.opened.signing_key]});
     }
+    // What was said of findings that the chosen attestations show, withdrawals too.
+    void add_explanations(const std::vector<Finding> &findings) {
+        std::set<uint64_t> chosen = indices_;
+        for (const Finding &finding : findings) {
+            if (chosen.contains(finding.index))
+                indices_.insert(finding.explanations.begin(), finding.explanations.end());
+        }
+    }
     const std::set<uint64_t> &indices() const { return indices_; }
     uint64_t asked() const { return asked_; }
 
@@ -53,10 +62,21 @@ Result<Proved> prove(const Source &source, const Trust &trust, const Question &q
                      const std::string &log_keys, const std::string &fleet_root,
                      const WalkOptions &options, const Write &write) {
     Selection selection(question);
+    Examiner examiner;
+    WalkOptions with = options;
+    with.explanation = [&](const ExplanationEntry &entry) {
+        examiner.add(entry.index, entry.opened);
+    };
     auto verified = walk(
-        source, trust, [&](const Entry &entry) { selection.see(entry); }, options);
+        source, trust,
+        [&](const Entry &entry) {
+            examiner.add(entry);
+            selection.see(entry);
+        },
+        with);
     if (!verified)
         return verified.error();
+    selection.add_explanations(examiner.findings());
     if (selection.asked() == 0)
         return Error{"the log verifies, but holds nothing that was asked about"};
     uint64_t size = verified->checkpoint.size;

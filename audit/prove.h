@@ -11,7 +11,8 @@
 namespace tally {
 
 // Verifies the log, then hands out the bundle's bytes piece by piece: the attestations with usage
-// that the question covers, and those that bring the certificates and inventories they rest upon.
+// that the question covers, those that bring the certificates and inventories they rest upon, and
+// what explains findings that any of them shows.
 // An error if the log does not verify or nothing in it was asked about.
 struct Proved {
     uint64_t attestations = 0; // that were asked about

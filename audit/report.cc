@@ -96,9 +96,7 @@ std::string report_table(const Account &account) {
                 "; longest gap between scans " + decimal_seconds(sum.longest_scan_gap_ns) + " s (" +
                 count_of(sum.statements, "attestation") + ")\n";
     }
-    text += "verified: log " + account.log.checkpoint.origin + ", " +
-            count_of(account.log.checkpoint.size, "attestation") + "; " +
-            count_of(account.findings.size(), "finding") +
+    text += "verified: " + account.log.in_words() + "; " + findings_in_words(account.findings) +
             (account.findings.empty() ? "\n" : ": see `tally findings`\n");
     for (const std::string &note : account.log.notes)
         text += "note: " + note + "\n";

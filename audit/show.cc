@@ -1,6 +1,7 @@
 #include "audit/show.h"
 
 #include "base/text.h"
+#include "findings/finding.h"
 #include "findings/names.h"
 
 namespace tally {
@@ -170,6 +171,26 @@ std::string describe(const Entry &entry) {
     return page.text();
 }
 
+std::string describe(const ExplanationEntry &entry) {
+    const OpenedExplanation &opened = entry.opened;
+    const pb::Explanation &said = opened.explanation;
+    Page page;
+    page.line("log index", number(entry.index));
+    page.line("sha256", to_hex(opened.digest));
+    page.line("signed by", opened.who + ", " + utc_time(said.wall_ns()) + " by its own clock");
+    for (const pb::FindingName &name : said.findings())
+        page.line(said.withdrawn() ? "opens again" : "explains",
+                  id_of(name) + ": " + name.host() +
+                      (name.sequence() > 0 ? ", sequence " + number(name.sequence()) : "") +
+                      ", log index " + number(name.log_index()) + ", sha256 " +
+                      to_hex(view(name.entry())));
+    page.line("why", said.why());
+    page.line("reference", said.reference().empty() ? "none" : said.reference());
+    page.line("certificate", number(said.certificate().size()) + " bytes, sha256 " +
+                                 to_hex(sha256(view(said.certificate()))));
+    return page.text();
+}
+
 } // namespace
 
 Result<Selector> Selector::parse(const std::vector<std::string> &words) {
@@ -204,16 +225,24 @@ Result<std::string> show(const Source &source, const Trust &trust, const Selecto
         if (selector.matches(entry))
             page += (page.empty() ? "" : "\n") + describe(entry);
     };
-    auto verified = walk(source, trust, see, options);
+    bool explanation = false;
+    WalkOptions with = options;
+    with.explanation = [&](const ExplanationEntry &entry) {
+        if (selector.index != entry.index)
+            return;
+        page = describe(entry);
+        explanation = true;
+    };
+    auto verified = walk(source, trust, see, with);
     if (!verified)
         return verified.error();
-    const Checkpoint &checkpoint = verified->checkpoint;
     if (page.empty())
-        return Error{"the log verifies, but its " + count_of(checkpoint.size, "attestation") +
+        return Error{"the log verifies, but its " +
+                     entries_in_words(verified->checkpoint.size, verified->explanations) +
                      " have no " + selector.str()};
-    return page + "verified: log " + checkpoint.origin + ", " +
-           count_of(checkpoint.size, "attestation") +
-           "; this one's signature, certificate, place in its host's chain and in the log\n";
+    return page + "verified: " + verified->in_words() + "; this one's signature, certificate, " +
+           (explanation ? "and place in the log; whether it counts, `tally findings` says\n"
+                        : "place in its host's chain and in the log\n");
 }
 
 } // namespace tally

@@ -1,5 +1,5 @@
-// `tally show`: one attestation, every field, readable. The whole log is verified first: an
-// attestation is as good as its place in its host's chain and in the log.
+// `tally show`: one attestation or explanation, every field, readable. The whole log is verified
+// first: an attestation is as good as its place in its host's chain and in the log.
 #pragma once
 
 #include "audit/walk.h"

@@ -10,6 +10,13 @@ namespace tally {
 namespace {
 
 constexpr size_t kLargest = size_t{1} << 30;
+constexpr uint32_t kVersion = 2;
+
+Digest digest_of(const std::string &bytes) {
+    Digest digest{};
+    std::copy_n(bytes.begin(), std::min(bytes.size(), digest.size()), digest.begin());
+    return digest;
+}
 
 } // namespace
 
@@ -29,6 +36,9 @@ Result<std::optional<pb::VerifyState>> load_state(const std::string &path) {
         !state.ParseFromArray(message.data(), static_cast<int>(message.size())) ||
         state.root().size() != sizeof(Digest))
         return damaged;
+    if (state.version() != kVersion)
+        return Error{path + ": was written by another version of tally: remove it to verify all "
+                            "of the log"};
     return std::optional(std::move(state));
 }
 
@@ -44,6 +54,7 @@ StateKeeper::StateKeeper(const pb::VerifyState *before) {
         return;
     for (const pb::HostState &host : before->hosts())
         hosts_[host.host()] = host;
+    explanations_.assign(before->explanations().begin(), before->explanations().end());
 }
 
 void StateKeeper::see(const Entry &entry) {
@@ -60,9 +71,21 @@ void StateKeeper::see(const Entry &entry) {
         *host.mutable_inventory() = host.last();
 }
 
-pb::VerifyState StateKeeper::finish(const Checkpoint &checkpoint, const Coverage &coverage,
+void StateKeeper::see(const ExplanationEntry &entry, const std::vector<uint32_t> &counts) {
+    pb::ExplanationState kept;
+    kept.set_index(entry.index);
+    kept.set_entry(entry.bytes.data(), entry.bytes.size());
+    kept.mutable_counts()->Add(counts.begin(), counts.end());
+    explanations_.push_back(std::move(kept));
+}
+
+pb::VerifyState StateKeeper::finish(const Verified &verified, const Coverage &coverage,
                                     const std::vector<Finding> &findings) const {
+    const Checkpoint &checkpoint = verified.checkpoint;
     pb::VerifyState state;
+    state.set_version(kVersion);
+    state.set_explanation_entries(verified.explanations);
+    state.mutable_explanations()->Add(explanations_.begin(), explanations_.end());
     state.set_origin(checkpoint.origin);
     state.set_size(checkpoint.size);
     state.set_root(checkpoint.root.data(), checkpoint.root.size());
@@ -79,6 +102,10 @@ pb::VerifyState StateKeeper::finish(const Checkpoint &checkpoint, const Coverage
         host.set_boots(covered->second.boots);
         host.set_covered_ns(covered->second.covered_ns);
         host.set_uncovered_ns(covered->second.uncovered_ns);
+        const Shown &uncovered = covered->second.uncovered;
+        host.set_uncovered_index(uncovered.index);
+        host.set_uncovered_sequence(uncovered.sequence);
+        host.set_uncovered_digest(uncovered.digest.data(), uncovered.digest.size());
     }
     for (const Finding &finding : findings) {
         pb::FindingState &kept = *state.add_findings();
@@ -87,11 +114,13 @@ pb::VerifyState StateKeeper::finish(const Checkpoint &checkpoint, const Coverage
         kept.set_sequence(finding.sequence);
         kept.set_kind(finding.kind);
         kept.set_text(finding.text);
+        kept.set_digest(finding.digest.data(), finding.digest.size());
+        kept.set_nth(finding.nth);
     }
     return state;
 }
 
-void restore(Examiner &examiner, const pb::VerifyState &before) {
+Status restore(Examiner &examiner, const pb::VerifyState &before) {
     for (const pb::HostState &kept : before.hosts()) {
         auto read = read_attestation(view(kept.last().attestation()));
         const auto *last = std::get_if<Unverified>(&read);
@@ -108,13 +137,31 @@ void restore(Examiner &examiner, const pb::VerifyState &before) {
         host.boots = kept.boots();
         host.covered_ns = kept.covered_ns();
         host.uncovered_ns = kept.uncovered_ns();
+        host.last_digest = last->opened.digest;
+        host.uncovered = {kept.uncovered_index(), kept.uncovered_sequence(),
+                          digest_of(kept.uncovered_digest())};
         host.boot_id = statement.boot_id();
         host.begin_boottime_ns = statement.window().begin_boottime_ns();
         examiner.restore(kept.host(), host);
     }
     for (const pb::FindingState &kept : before.findings())
-        examiner.restore(
-            Finding{kept.index(), kept.host(), kept.sequence(), kept.kind(), kept.text()});
+        examiner.restore(Finding{kept.index(), kept.host(), kept.sequence(), kept.kind(),
+                                 kept.text(), digest_of(kept.digest()), kept.nth()});
+    for (const pb::ExplanationState &kept : before.explanations()) {
+        auto read = read_explanation(view(kept.entry()));
+        if (auto *breach = std::get_if<Breach>(&read))
+            return Error{"state: log index " + std::to_string(kept.index()) + ": " +
+                         breach->reason};
+        const auto &opened = std::get<UnverifiedExplanation>(read).opened;
+        std::vector<uint32_t> counts(kept.counts().begin(), kept.counts().end());
+        for (uint32_t position : counts) {
+            if (position >= static_cast<uint32_t>(opened.explanation.findings_size()))
+                return Error{"state: log index " + std::to_string(kept.index()) +
+                             ": explains fewer findings than it is said to"};
+        }
+        examiner.restore(kept.index(), opened, counts);
+    }
+    return ok();
 }
 
 } // namespace tally

@@ -17,7 +17,7 @@
 
 namespace tally {
 
-// Nothing if there is no file. An error if it is damaged.
+// Nothing if there is no file. An error if it is damaged, or of another version.
 Result<std::optional<pb::VerifyState>> load_state(const std::string &path);
 Status save_state(const std::string &path, const pb::VerifyState &state);
 
@@ -26,14 +26,18 @@ class StateKeeper {
 public:
     explicit StateKeeper(const pb::VerifyState *before);
     void see(const Entry &entry);
-    pb::VerifyState finish(const Checkpoint &checkpoint, const Coverage &coverage,
+    // `counts` as Examiner::add has it.
+    void see(const ExplanationEntry &entry, const std::vector<uint32_t> &counts);
+    pb::VerifyState finish(const Verified &verified, const Coverage &coverage,
                            const std::vector<Finding> &findings) const;
 
 private:
     std::map<std::string, pb::HostState> hosts_;
+    std::vector<pb::ExplanationState> explanations_;
 };
 
-// Gives rules and coverage what they knew when `before` was written.
-void restore(Examiner &examiner, const pb::VerifyState &before);
+// Gives rules and coverage what they knew when `before` was written. An error if it holds what is
+// no explanation.
+Status restore(Examiner &examiner, const pb::VerifyState &before);
 
 } // namespace tally

@@ -41,8 +41,7 @@ Result<std::string> trace(const Source &source, const Trust &trust, const Questi
         return verified.error();
     return table.str() + "\nheld " + duration(held) + " in " +
            count_of(attestations, "attestation") +
-           "; `tally show LOG INDEX` prints one\nverified: log " + verified->checkpoint.origin +
-           ", " + count_of(verified->checkpoint.size, "attestation") + "\n";
+           "; `tally show LOG INDEX` prints one\nverified: " + verified->in_words() + "\n";
 }
 
 } // namespace tally

@@ -5,6 +5,7 @@
 #include "audit/pool.h"
 #include "audit/tree.h"
 #include "base/durable.h"
+#include "base/text.h"
 #include "findings/chains.h"
 
 #include <deque>
@@ -22,20 +23,14 @@ Result<Verified> read_checkpoint(const Source &source, const std::vector<NoteKey
     auto checkpoint = open_checkpoint(text(**note), keys);
     if (!checkpoint)
         return source.error("checkpoint", checkpoint.error().message);
-    return Verified{*std::move(checkpoint), std::string(text(**note)), {}};
+    return Verified{*std::move(checkpoint), std::string(text(**note)), {}, 0};
 }
 
-// Names host and sequence as the attestation, possibly a forged one, claims them.
+// Names host and sequence as the entry, possibly a forged one, claims them.
 Error fault(const Source &source, const Batch &batch, size_t i) {
-    const Breach &breach = *batch.items[i].breach;
-    std::string place = "log index " + std::to_string(batch.first + i) + ": ";
-    pb::Statement claimed;
-    auto envelope = dsse_open(batch.entries[i]);
-    if (envelope && claimed.ParseFromArray(envelope->payload.data(),
-                                           static_cast<int>(envelope->payload.size())))
-        place += "host " + printable(claimed.host()) + ", sequence " +
-                 std::to_string(claimed.sequence()) + ": ";
-    return source.error(batch.file.tile.path(), place + breach.reason);
+    return source.error(batch.file.tile.path(), "log index " + std::to_string(batch.first + i) +
+                                                    ": " + claimed_origin(batch.entries[i]) +
+                                                    batch.items[i].breach->reason);
 }
 
 // The batches of a log in order, each opened and verified in worker threads while others are read
@@ -159,6 +154,15 @@ Result<Trust> Trust::load(const std::string &log_keys_file, const std::string &r
     return Trust{*std::move(keys), *std::move(root)};
 }
 
+std::string Verified::in_words() const {
+    return "log " + checkpoint.origin + ", " + entries_in_words(checkpoint.size, explanations);
+}
+
+std::string entries_in_words(uint64_t entries, uint64_t explanations) {
+    std::string words = count_of(entries - explanations, "attestation");
+    return explanations == 0 ? words : words + " and " + count_of(explanations, "explanation");
+}
+
 Result<Verified> walk(const Source &source, const Trust &trust, const Visit &visit,
                       const WalkOptions &options) {
     auto verified = read_checkpoint(source, trust.log_keys);
@@ -177,6 +181,7 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
         TALLY_TRY(
             resume(source, trust.fleet_root, verified->checkpoint, options, tree, chains, keys));
         begin = options.before->size();
+        verified->explanations = options.before->explanation_entries();
     }
     Batches batches(source, trust.fleet_root, begin, size, std::move(keys), options.threads);
     for (;;) {
@@ -202,6 +207,12 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
         for (size_t i = known; i < batch.items.size(); i++) {
             if (batch.items[i].breach)
                 return fault(source, batch, i);
+            if (const auto &said = batch.items[i].explanation) {
+                verified->explanations++;
+                if (options.explanation)
+                    options.explanation({batch.first + i, *said, batch.entries[i]});
+                continue;
+            }
             const Opened &opened = batch.items[i].read->opened;
             auto placed = chains.add(batch.first + i, opened);
             visit({batch.first + i, opened, placed.devices, placed.place, batch.entries[i]});

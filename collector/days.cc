@@ -80,7 +80,7 @@ void add_to_days(soci::session &sql, std::span<const IndexRow> rows) {
     std::map<HeldKey, Held> held;
     std::map<CoveredKey, Covered> covered;
     for (const IndexRow &row : rows) {
-        if (row.fork)
+        if (row.fork || row.explanation)
             continue;
         uint64_t day = row.begin_wall_ns / kDayNs;
         Covered &coverage = covered[{day, row.host}];

@@ -1,4 +1,6 @@
-// Findings as rows of the index, so that they can be asked for while a collector runs.
+// Findings as rows of the index, so that they can be asked for while a collector runs. `state` is
+// open, explained, or withdrawn, which is open again; `explanations` are log indices, spaces
+// between.
 #pragma once
 
 #include "findings/finding.h"
@@ -16,6 +18,9 @@ namespace tally {
 inline constexpr const char *kFoundSchema[] = {
     "CREATE TABLE IF NOT EXISTS findings (log_index BIGINT NOT NULL, position BIGINT NOT NULL,"
     " kind TEXT NOT NULL, host TEXT NOT NULL, sequence BIGINT NOT NULL, text TEXT NOT NULL,"
+    " nth BIGINT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, explained_by TEXT NOT NULL,"
+    " explained_wall_ns BIGINT NOT NULL, why TEXT NOT NULL, reference TEXT NOT NULL,"
+    " explanations TEXT NOT NULL,"
     " PRIMARY KEY (log_index, position))",
     "CREATE INDEX IF NOT EXISTS findings_by_host ON findings (host, log_index)",
 };

@@ -41,6 +41,13 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
     return row;
 }
 
+IndexRow explanation_row(uint64_t log_index, const OpenedExplanation &said) {
+    IndexRow row;
+    row.log_index = log_index;
+    row.explanation = said;
+    return row;
+}
+
 IndexRow fork_row(uint64_t log_index, const pb::Statement &statement, const Digest &digest) {
     IndexRow row;
     row.log_index = log_index;

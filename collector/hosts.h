@@ -2,6 +2,7 @@
 // Derived from the log; kept in memory, and in the index so that a start need not read the log.
 #pragma once
 
+#include "attest/explain.h"
 #include "attest/rules.h"
 
 #include <cstdint>
@@ -31,7 +32,7 @@ using Hosts = std::unordered_map<std::string, HostState>;
 void follow(HostState &state, const pb::Statement &statement, const Digest &digest,
             const Bytes &signing_key);
 
-// One attestation as the index lists it.
+// One entry of the log as the index lists it.
 struct IndexRow {
     struct Use {
         std::string tenant; // empty: unattributed
@@ -53,10 +54,13 @@ struct IndexRow {
     std::vector<Use> usage;
     // Its digest, of a second attestation with its sequence: it counts for nothing else.
     std::optional<Digest> fork;
+    // An explanation, which is no host's: only its place counts of the above.
+    std::optional<OpenedExplanation> explanation;
 };
 
 // `state` is the host's after this statement.
 IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const HostState &state);
+IndexRow explanation_row(uint64_t log_index, const OpenedExplanation &said);
 IndexRow fork_row(uint64_t log_index, const pb::Statement &statement, const Digest &digest);
 
 } // namespace tally

@@ -9,7 +9,7 @@ namespace tally {
 
 namespace {
 
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS log_state (version INTEGER PRIMARY KEY, size BIGINT NOT NULL,"
@@ -26,24 +26,26 @@ constexpr const char *kSchema[] = {
     "CREATE TABLE IF NOT EXISTS forks (log_index BIGINT PRIMARY KEY, host TEXT NOT NULL,"
     " sequence BIGINT NOT NULL, digest TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS forks_by_host ON forks (host, sequence)",
+    "CREATE TABLE IF NOT EXISTS explanations (log_index BIGINT PRIMARY KEY,"
+    " signed_digest TEXT NOT NULL, who TEXT NOT NULL, wall_ns BIGINT NOT NULL, why TEXT NOT NULL,"
+    " reference TEXT NOT NULL, withdrawn BIGINT NOT NULL, findings TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS explanations_by_digest ON explanations (signed_digest)",
     "CREATE UNIQUE INDEX IF NOT EXISTS attestations_by_host ON attestations (host, sequence)",
 };
 
-// For values that this program wrote; anything else is damage.
-Bytes bytes_of(const std::string &hex) {
-    auto bytes = from_hex(hex);
-    if (!bytes)
-        throw std::runtime_error("holds a value that is not hexadecimal");
-    return *std::move(bytes);
-}
-
-Digest digest_of(const std::string &hex) {
-    Bytes bytes = bytes_of(hex);
-    Digest digest{};
-    if (bytes.size() != digest.size())
-        throw std::runtime_error("holds a hash that is not 32 bytes");
-    std::copy(bytes.begin(), bytes.end(), digest.begin());
-    return digest;
+void write_explanation(soci::session &sql, uint64_t log_index, const OpenedExplanation &said) {
+    const pb::Explanation &explanation = said.explanation;
+    long long index = to_sql(log_index), wall = to_sql(explanation.wall_ns());
+    long long withdrawn = explanation.withdrawn() ? 1 : 0;
+    std::string digest = to_hex(said.signed_digest), findings;
+    for (const pb::FindingName &name : explanation.findings())
+        findings += (findings.empty() ? "" : " ") + id_of(name);
+    sql << "INSERT INTO explanations (log_index, signed_digest, who, wall_ns, why, reference,"
+           " withdrawn, findings) VALUES (:log_index, :digest, :who, :wall, :why, :reference,"
+           " :withdrawn, :findings)",
+        soci::use(index), soci::use(digest), soci::use(said.who), soci::use(wall),
+        soci::use(explanation.why()), soci::use(explanation.reference()), soci::use(withdrawn),
+        soci::use(findings);
 }
 
 void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
@@ -57,6 +59,10 @@ void write_rows(soci::session &sql, std::span<const IndexRow> rows) {
          soci::use(log_index), soci::use(host), soci::use(sequence), soci::use(begin_wall),
          soci::use(end_wall), soci::use(begin_boot), soci::use(end_boot));
     for (const IndexRow &row : rows) {
+        if (row.explanation) {
+            write_explanation(sql, row.log_index, *row.explanation);
+            continue;
+        }
         log_index = to_sql(row.log_index);
         host = row.host;
         sequence = to_sql(row.sequence);
@@ -251,6 +257,18 @@ Result<bool> Index::holds_fork(const std::string &host, uint64_t sequence, const
                  " AND digest = :digest",
             soci::use(host), soci::use(number), soci::use(hex), soci::into(found);
         return found > 0;
+    });
+}
+
+Result<std::optional<uint64_t>> Index::explanation(const Digest &signed_digest) {
+    using Place = std::optional<uint64_t>;
+    return guarded<Place>(path_, [&] {
+        long long log_index = 0;
+        std::string digest = to_hex(signed_digest);
+        *sql_ << "SELECT log_index FROM explanations WHERE signed_digest = :digest"
+                 " ORDER BY log_index LIMIT 1",
+            soci::use(digest), soci::into(log_index);
+        return sql_->got_data() ? Place(static_cast<uint64_t>(log_index)) : Place();
     });
 }
 

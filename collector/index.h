@@ -3,9 +3,10 @@
 //
 //   log_state     size and root of the log that the rows below cover
 //   hosts         chain head of each host          devices   its last inventory
-//   attestations  one row per log entry
+//   attestations  one row each
 //   held_by_day, coverage_by_day                   sums, see days.h
 //   forks         entries with a sequence that their host had used already: in none of the above
+//   explanations  one row each; what they say of findings is in `findings` too
 //   findings      what the rules found in the log's first `judged` entries, see watch.h
 //
 // Plain SQL that SQLite and PostgreSQL both take. Hashes and keys are lower-case hex. Nanoseconds
@@ -18,6 +19,7 @@
 #include "collector/hosts.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -54,6 +56,9 @@ public:
 
     // Whether the log holds this second attestation of a sequence already.
     Result<bool> holds_fork(const std::string &host, uint64_t sequence, const Digest &digest);
+
+    // Where the log holds what was signed so (OpenedExplanation::signed_digest), if it does.
+    Result<std::optional<uint64_t>> explanation(const Digest &signed_digest);
 
     Result<FindingRows> findings();
     // Where `before` is what findings() is; `judged` is the log's size then.

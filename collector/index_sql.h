@@ -1,8 +1,11 @@
 // For the files that speak SQL, and nobody else: SOCI, and its exceptions turned into Errors.
 #pragma once
 
+#include "attest/crypto.h"
+#include "base/bytes.h"
 #include "base/result.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -26,6 +29,23 @@ template <typename T, typename Work> Result<T> guarded(const std::string &path, 
         return Error{"index " + path + ": " + error.what() +
                      " (if it is damaged, delete it: it is rebuilt at the next start)"};
     }
+}
+
+// For values that this program wrote; anything else is damage.
+inline Bytes bytes_of(const std::string &hex) {
+    auto bytes = from_hex(hex);
+    if (!bytes)
+        throw std::runtime_error("holds a value that is not hexadecimal");
+    return *std::move(bytes);
+}
+
+inline Digest digest_of(const std::string &hex) {
+    Bytes bytes = bytes_of(hex);
+    Digest digest{};
+    if (bytes.size() != digest.size())
+        throw std::runtime_error("holds a hash that is not 32 bytes");
+    std::copy(bytes.begin(), bytes.end(), digest.begin());
+    return digest;
 }
 
 inline long long to_sql(uint64_t value) {

@@ -17,6 +17,13 @@ public:
         examiner_.add({log_index, opened, placed.devices, placed.place});
         size_ = log_index + 1;
     }
+    void add(uint64_t log_index, const OpenedExplanation &said) {
+        examiner_.add(log_index, said);
+        size_ = log_index + 1;
+    }
+    void add(uint64_t log_index, OpenedEntry entry) {
+        std::visit([&](auto &each) { add(log_index, std::move(each)); }, entry);
+    }
     uint64_t size() const { return size_; } // of the log, as far as it is judged
     std::vector<Finding> findings() const { return examiner_.findings(); }
 

@@ -152,7 +152,7 @@ int make_index(const Config &config, Keys keys, const Log &lines) {
     if (!size)
         return fail(lines, size.error(), kBadState);
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::printf("%s/index.db: made anew from the log's %llu attestations in %.1f s\n",
+    std::printf("%s/index.db: made anew from the log's %llu entries in %.1f s\n",
                 config.state_directory.c_str(), static_cast<unsigned long long>(*size),
                 took.count());
     return 0;
@@ -170,7 +170,7 @@ Result<std::string> found(Index &index, const Log &lines) {
     if (!rows || !judged)
         return rows ? judged.error() : rows.error();
     if (*judged < index.size())
-        lines.notice("of the log's " + std::to_string(index.size()) + " attestations the first " +
+        lines.notice("of the log's " + std::to_string(index.size()) + " entries the first " +
                      std::to_string(*judged) + " are judged so far");
     std::vector<Finding> findings;
     for (const auto &[at, finding] : *rows)

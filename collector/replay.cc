@@ -27,8 +27,11 @@ Result<Bytes> public_key_of(const std::string &certificate) {
 }
 
 // What does not go on from its host's last sequence was kept as the other side of a fork.
-IndexRow replay(uint64_t log_index, const Opened &opened, Hosts &hosts,
+IndexRow replay(uint64_t log_index, const OpenedEntry &entry, Hosts &hosts,
                 std::set<std::string> &changed) {
+    if (const auto *said = std::get_if<OpenedExplanation>(&entry))
+        return explanation_row(log_index, *said);
+    const auto &opened = std::get<Opened>(entry);
     const pb::Statement &statement = opened.statement;
     HostState &state = hosts[statement.host()];
     if (statement.sequence() <= state.head.sequence)
@@ -40,11 +43,14 @@ IndexRow replay(uint64_t log_index, const Opened &opened, Hosts &hosts,
 
 } // namespace
 
-Result<Opened> reopen(ByteView entry) {
-    auto read = read_attestation(entry);
+Result<OpenedEntry> reopen(ByteView entry) {
+    auto read = read_entry(entry);
     if (auto *breach = std::get_if<Breach>(&read))
         return Error{breach->reason};
-    Opened opened = std::move(std::get<Unverified>(read).opened);
+    auto &unverified = std::get<UnverifiedEntry>(read);
+    if (auto *said = std::get_if<UnverifiedExplanation>(&unverified))
+        return OpenedEntry(std::move(said->opened));
+    Opened opened = std::move(std::get<Unverified>(unverified).opened);
     const std::string &certificate = opened.statement.certificate();
     if (!certificate.empty()) {
         auto key = public_key_of(certificate);
@@ -52,7 +58,7 @@ Result<Opened> reopen(ByteView entry) {
             return key.error();
         opened.signing_key = *std::move(key);
     }
-    return opened;
+    return OpenedEntry(std::move(opened));
 }
 
 Result<Hosts> catch_up(Index &index, TileLog &log, Judge *judge) {

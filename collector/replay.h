@@ -9,8 +9,8 @@
 namespace tally {
 
 // An entry of the log as it was opened on arrival. Its signature was verified then; whose it is, is
-// known here only if it brings a certificate.
-Result<Opened> reopen(ByteView entry);
+// known here of an attestation only if it brings a certificate.
+Result<OpenedEntry> reopen(ByteView entry);
 
 // Indexes the log's entries that the index lacks and returns where all hosts' chains stand at the
 // log's end. The entries are held against the tree's hashes but not verified again: the log holds

@@ -1,5 +1,7 @@
 #include "collector/sequencer.h"
 
+#include "collector/named.h"
+
 #include <sys/resource.h>
 
 namespace tally {
@@ -47,6 +49,10 @@ void Sequencer::submit(std::string host, uint64_t stream, Opened opened, Bytes a
                        std::function<void(Verdict)> done) {
     put(Submission{std::move(host), stream, std::move(opened), std::move(attestation),
                    std::move(done), std::nullopt});
+}
+
+void Sequencer::explain(OpenedExplanation said, Bytes entry, std::function<void(Verdict)> done) {
+    put(Explaining{std::move(said), std::move(entry), std::move(done), std::nullopt});
 }
 
 void Sequencer::receipts(std::string host, uint64_t stream, uint64_t sequence, size_t limit,
@@ -112,7 +118,17 @@ Status Sequencer::write(Batch &batch) {
     std::vector<ByteView> entries;
     std::vector<IndexRow> rows;
     Hosts changed;
+    std::map<Digest, uint64_t> explained; // in this batch
     for (Item &item : batch) {
+        if (auto *explaining = std::get_if<Explaining>(&item)) {
+            uint64_t log_index = log_.size() + entries.size();
+            place(*explaining, log_index, explained);
+            if (explaining->fresh) {
+                rows.push_back(explanation_row(log_index, explaining->said));
+                entries.emplace_back(explaining->entry);
+            }
+            continue;
+        }
         if (auto *join = std::get_if<Join>(&item))
             streams_[join->host] = {join->stream, join->known};
         auto *submission = std::get_if<Submission>(&item);
@@ -188,6 +204,35 @@ void Sequencer::place(Submission &submission, uint64_t log_index, Hosts &changed
     submission.placed = log_index;
 }
 
+void Sequencer::place(Explaining &explaining, uint64_t log_index,
+                      std::map<Digest, uint64_t> &staged) {
+    const OpenedExplanation &said = explaining.said;
+    if (index_failed_) {
+        explaining.placed = TurnedAway{"the index is behind the log; try again later"};
+        return;
+    }
+    auto logged = index_.explanation(said.signed_digest);
+    if (!logged) {
+        explaining.placed = TurnedAway{logged.error().message};
+        return;
+    }
+    if (auto before = staged.find(said.signed_digest); before != staged.end())
+        *logged = before->second;
+    if (logged->has_value()) {
+        explaining.placed = **logged;
+        return;
+    }
+    for (const pb::FindingName &name : said.explanation.findings()) {
+        if (auto breach = check_named(log_, name)) {
+            explaining.placed = *std::move(breach);
+            return;
+        }
+    }
+    explaining.placed = log_index;
+    explaining.fresh = true;
+    staged.emplace(said.signed_digest, log_index);
+}
+
 // Whether it is proof of a second history: other bytes, signed by the host, than the log holds with
 // its sequence, and not there yet. What cannot be told, because the index is behind, is not kept.
 bool Sequencer::is_fork(const Opened &opened, const ChainHead &head) {
@@ -208,6 +253,10 @@ bool Sequencer::is_fork(const Opened &opened, const ChainHead &head) {
 void Sequencer::hand_on(Batch &batch, uint64_t first) {
     std::vector<Watch::Arrival> arrivals;
     for (Item &item : batch) {
+        auto *explaining = std::get_if<Explaining>(&item);
+        if (explaining != nullptr && explaining->fresh)
+            arrivals.push_back(
+                {first + arrivals.size(), explaining->entry.size(), std::move(explaining->said)});
         auto *submission = std::get_if<Submission>(&item);
         if (submission == nullptr ||
             (!submission->kept && !std::holds_alternative<uint64_t>(*submission->placed)))
@@ -250,6 +299,7 @@ void Sequencer::answer(Item &item) {
                          join.done(Welcome{head.sequence, head.digest, head.signing_key});
                      },
                      [this](Submission &submission) { submission.done(verdict(submission)); },
+                     [this](Explaining &explaining) { explaining.done(verdict(explaining)); },
                      [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
                item);
 }
@@ -261,6 +311,17 @@ Sequencer::Verdict Sequencer::verdict(const Submission &submission) {
         return *away;
     auto made = receipt(submission.host, submission.stream, submission.opened.statement.sequence(),
                         std::get<uint64_t>(*submission.placed));
+    if (!made)
+        return TurnedAway{made.error().message};
+    return *std::move(made);
+}
+
+Sequencer::Verdict Sequencer::verdict(const Explaining &explaining) {
+    if (const auto *breach = std::get_if<Breach>(&*explaining.placed))
+        return *breach;
+    if (const auto *away = std::get_if<TurnedAway>(&*explaining.placed))
+        return *away;
+    auto made = receipt(std::get<uint64_t>(*explaining.placed));
     if (!made)
         return TurnedAway{made.error().message};
     return *std::move(made);
@@ -282,8 +343,7 @@ Sequencer::Receipts Sequencer::look_up(const Lookup &lookup) {
     return receipts;
 }
 
-Result<pb::Receipt> Sequencer::receipt(const std::string &host, uint64_t stream, uint64_t sequence,
-                                       uint64_t log_index) {
+Result<pb::Receipt> Sequencer::receipt(uint64_t log_index) {
     if (witnesses_ != nullptr && witnesses_->needed() > 0 && cosigned_ != log_.size())
         return Error{"fewer than " + std::to_string(witnesses_->needed()) +
                      " witnesses have cosigned the log; try again later"};
@@ -291,11 +351,19 @@ Result<pb::Receipt> Sequencer::receipt(const std::string &host, uint64_t stream,
     if (!proof)
         return proof.error();
     pb::Receipt receipt;
-    receipt.set_sequence(sequence);
     receipt.set_index(log_index);
     for (const Digest &hash : *proof)
         receipt.add_proof(hash.data(), hash.size());
     receipt.set_checkpoint(log_.checkpoint());
+    return receipt;
+}
+
+Result<pb::Receipt> Sequencer::receipt(const std::string &host, uint64_t stream, uint64_t sequence,
+                                       uint64_t log_index) {
+    auto receipt = this->receipt(log_index);
+    if (!receipt)
+        return receipt;
+    receipt->set_sequence(sequence);
     Current &current = streams_[host];
     // A host that knows more than the log holds is given no proof, for there is none.
     if (current.stream == stream && current.known < log_.size()) {
@@ -303,7 +371,7 @@ Result<pb::Receipt> Sequencer::receipt(const std::string &host, uint64_t stream,
         if (!grown)
             return grown.error();
         for (const Digest &hash : *grown)
-            receipt.add_consistency(hash.data(), hash.size());
+            receipt->add_consistency(hash.data(), hash.size());
         current.known = log_.size();
     }
     return receipt;

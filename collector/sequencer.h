@@ -1,5 +1,6 @@
-// The order of the log: one thread takes verified attestations, holds each against its host's
-// chain, appends what fits as one batch, publishes, and only then answers. There is no artificial
+// The order of the log: one thread takes verified attestations and explanations, holds each
+// attestation against its host's chain and each explanation against the entries that it names,
+// appends what fits as one batch, publishes, and only then answers. There is no artificial
 // delay: while one batch is written the next gathers, so a busy log pays one fsync for many
 // statements.
 //
@@ -11,6 +12,7 @@
 #pragma once
 
 #include "attest/admit.h"
+#include "attest/explain.h"
 #include "base/log.h"
 #include "collector/replay.h"
 #include "collector/watch.h"
@@ -59,6 +61,8 @@ public:
     // An attestation that open_attestation accepted, of the host of `stream`.
     void submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
                 std::function<void(Verdict)> done);
+    // An explanation that open_explanation accepted. What the log holds already gets its receipt.
+    void explain(OpenedExplanation said, Bytes entry, std::function<void(Verdict)> done);
     // Receipts for what the log holds of the host from `sequence` on, at most `limit`.
     void receipts(std::string host, uint64_t stream, uint64_t sequence, size_t limit,
                   std::function<void(Receipts)> done);
@@ -85,6 +89,13 @@ private:
         std::optional<std::variant<uint64_t, Breach, TurnedAway>> placed; // uint64_t: leaf index
         bool kept = false; // in the log although refused: the other side of a fork
     };
+    struct Explaining {
+        OpenedExplanation said;
+        Bytes entry;
+        std::function<void(Verdict)> done;
+        std::optional<std::variant<uint64_t, Breach, TurnedAway>> placed;
+        bool fresh = false; // to be appended
+    };
     struct Lookup {
         std::string host;
         uint64_t stream;
@@ -92,7 +103,7 @@ private:
         size_t limit;
         std::function<void(Receipts)> done;
     };
-    using Item = std::variant<Join, Submission, Lookup>;
+    using Item = std::variant<Join, Submission, Explaining, Lookup>;
     using Batch = std::deque<Item>;
 
     void put(Item item);
@@ -101,13 +112,16 @@ private:
     Status write(Batch &batch);
     Status cosign();
     void place(Submission &submission, uint64_t log_index, Hosts &changed);
+    void place(Explaining &explaining, uint64_t log_index, std::map<Digest, uint64_t> &staged);
     bool is_fork(const Opened &opened, const ChainHead &head);
     void hand_on(Batch &batch, uint64_t first);
     Status reopen_index();
     void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
     void answer(Item &item);
     Verdict verdict(const Submission &submission);
+    Verdict verdict(const Explaining &explaining);
     Receipts look_up(const Lookup &lookup);
+    Result<pb::Receipt> receipt(uint64_t log_index);
     Result<pb::Receipt> receipt(const std::string &host, uint64_t stream, uint64_t sequence,
                                 uint64_t log_index);
     Result<std::vector<Digest>> consistency(uint64_t older);

@@ -142,7 +142,11 @@ void Watch::publish() {
         return;
     }
     for (const auto &[at, finding] : now) {
-        if (!published_->contains(at))
+        auto before = published_->find(at);
+        if (before != published_->end() && before->second.is_open() && !finding.is_open())
+            lines_.notice("explained: " + id_of(finding) + ": " + finding.host + ": by " +
+                          finding.last->who + ": " + finding.last->why);
+        if (before == published_->end())
             lines_.warning("finding: " + finding.kind + ": " + finding.host + ", sequence " +
                            std::to_string(finding.sequence) + ", log index " +
                            std::to_string(finding.index) + ": " + finding.text);

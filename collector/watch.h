@@ -32,7 +32,7 @@ public:
     struct Arrival {
         uint64_t log_index = 0;
         size_t bytes = 0; // of the attestation
-        Opened opened;
+        OpenedEntry opened;
     };
     void appended(std::vector<Arrival> arrivals);
 

@@ -2,14 +2,15 @@
 _tally() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "keys verify report findings hosts timeline concurrent show trace prove witness --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "keys verify report findings explain hosts timeline concurrent show trace prove witness --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
-    keys) options="--collector --expired --help --host --origin " ;;
+    keys) options="--auditor --collector --expired --help --host --origin " ;;
     verify) options="--fleet-root --help --log-keys --progress --state --threads " ;;
     report) options="--by --csv --device --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
     findings) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
+    explain) options="--certificate --collector --fleet-root --help --key --log-keys --output --progress --reference --submit --threads --tls-certificate --tls-key --tls-root --why --withdraw " ;;
     hosts) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
     timeline) options="--fleet-root --from --help --log-keys --progress --threads --to " ;;
     concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;

@@ -21,6 +21,7 @@ std::vector<Gap> Coverage::add(const Entry &entry) {
     host.attestations++;
     host.last_sequence = statement.sequence();
     host.last_index = entry.index;
+    host.last_digest = entry.opened.digest;
     // One part, the first that the log holds, stands for the window.
     if (!first && !new_boot && window.begin_boottime_ns() == host.begin_boottime_ns)
         return {};
@@ -49,6 +50,8 @@ std::vector<Gap> Coverage::add(const Entry &entry) {
     add_to(host.covered_ns, length - std::max(paused, std::min(entry.place.told_twice_ns, length)));
     for (const Gap &gap : gaps)
         add_to(host.uncovered_ns, gap.length_ns);
+    if (!gaps.empty())
+        host.uncovered = {entry.index, statement.sequence(), entry.opened.digest};
     return gaps;
 }
 

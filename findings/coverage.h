@@ -11,11 +11,20 @@
 
 namespace tally {
 
+// An attestation of the host that shows something.
+struct Shown {
+    uint64_t index = 0; // in the log
+    uint64_t sequence = 0;
+    Digest digest{};
+};
+
 struct HostCoverage {
     uint64_t attestations = 0;
     uint64_t first_sequence = 0;
     uint64_t last_sequence = 0;
     uint64_t last_index = 0;    // of the last attestation, in the log
+    Digest last_digest{};       // its SHA-256
+    Shown uncovered;            // the last that showed time to be uncovered
     uint64_t begin_wall_ns = 0; // of the first window
     uint64_t end_wall_ns = 0;   // of the last
     uint64_t boots = 0;

@@ -47,6 +47,7 @@ uint64_t at_once(const Interval &a, const Interval &b) {
 struct OnHost {
     uint64_t first_index = 0; // of the inventory that brought it here
     uint64_t first_sequence = 0;
+    Digest first_digest{};
     std::deque<Interval> held;
 };
 
@@ -56,8 +57,9 @@ public:
         const pb::Statement &statement = entry.statement();
         for (const pb::Device &device : statement.inventory().devices()) {
             if (std::string uuid = device_uuid(device); !uuid.empty())
-                devices_[uuid].try_emplace(statement.host(),
-                                           OnHost{entry.index, statement.sequence(), {}});
+                devices_[uuid].try_emplace(
+                    statement.host(),
+                    OnHost{entry.index, statement.sequence(), entry.opened.digest, {}});
         }
         // By device, as long as by the workload that held it longest: at least so long.
         std::map<std::string, uint64_t> held;
@@ -118,7 +120,8 @@ private:
             if (to != from)
                 found.add(Finding{to->second.first_index, to->first, to->second.first_sequence,
                                   "device",
-                                  printable(uuid) + " was on host " + from->first + " before"});
+                                  printable(uuid) + " was on host " + from->first + " before",
+                                  to->second.first_digest, lasting_number(uuid + from->first)});
         }
     }
 
@@ -141,7 +144,8 @@ private:
         found.add(Finding{later.second.first_index, later.first, later.second.first_sequence,
                           "overclaim",
                           printable(uuid) + " was held at once on host " + earlier.first +
-                              " for at least " + duration(longest) + " from " + utc_time(from)});
+                              " for at least " + duration(longest) + " from " + utc_time(from),
+                          later.second.first_digest, lasting_number(uuid + earlier.first)});
         return true;
     }
 

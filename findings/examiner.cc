@@ -1,5 +1,7 @@
 #include "findings/examiner.h"
 
+#include <algorithm>
+
 namespace tally {
 
 Examiner::Examiner(const Limits &limits) {
@@ -35,6 +37,38 @@ void Examiner::add(const Entry &entry) {
         rule->see(entry, gaps, found_);
 }
 
+bool Examiner::shows_at_end(const pb::FindingName &name) const {
+    Found found;
+    for (const auto &rule : rules_)
+        rule->end(coverage_, found);
+    auto all = found.all();
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Finding &finding) { return has_name(finding, name); });
+}
+
+std::vector<uint32_t> Examiner::add(uint64_t index, const OpenedExplanation &said) {
+    std::vector<uint32_t> counts;
+    if (auto earlier = explanations_.earlier(said)) {
+        found_.add(
+            Finding{index, said.who, 0, "replay",
+                    "the explanation at log index " + std::to_string(*earlier) + " once more",
+                    said.digest});
+        return counts;
+    }
+    for (int i = 0; i < said.explanation.findings_size(); i++) {
+        const pb::FindingName &name = said.explanation.findings(i);
+        if (found_.close(name) || shows_at_end(name))
+            counts.push_back(static_cast<uint32_t>(i));
+        else
+            found_.add(Finding{index, said.who, 0, "explanation",
+                               "explains " + id_of(name) + " of " + name.host() + ", sequence " +
+                                   std::to_string(name.sequence()) + ": no such finding",
+                               said.digest});
+    }
+    explanations_.add(index, said, counts);
+    return counts;
+}
+
 void Examiner::restore(const std::string &host, HostCoverage coverage) {
     coverage_.restore(host, std::move(coverage));
 }
@@ -55,7 +89,13 @@ std::vector<Finding> Examiner::findings() const {
     found.ending();
     for (const auto &rule : rules_)
         rule->end(coverage_, found);
-    return found.all();
+    std::vector<Finding> all = found.all();
+    for (Finding &finding : all) {
+        explanations_.apply(finding);
+        if (finding.last && found.stands_for_more(finding))
+            finding.last.reset(); // nobody has explained the others
+    }
+    return all;
 }
 
 } // namespace tally

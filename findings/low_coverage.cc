@@ -1,9 +1,10 @@
 // coverage: a host whose statements account for too little of its time.
 //
 // Proves: over the host's whole record, more than the allowed share of its time is covered by no
-// statement. It is what many pauses, each too short for a gap, add up to.
-// Does not prove: that devices were in use in that time. A host that was watched for less than the
-// limit is not judged: one reboot would be half of it.
+// statement. It is what many pauses, each too short for a gap, add up to. The attestation that
+// shows it is the last that showed uncovered time: explained, it stays so until there is more of
+// that. Does not prove: that devices were in use in that time. A host that was watched for less
+// than the limit is not judged: one reboot would be half of it.
 #include "base/text.h"
 #include "findings/rule.h"
 
@@ -22,10 +23,11 @@ public:
                 static_cast<unsigned __int128>(host.covered_ns) * 1000 >=
                     total * limits_.coverage_permille)
                 continue;
-            found.add(Finding{host.last_index, name, host.last_sequence, "coverage",
+            found.add(Finding{host.uncovered.index, name, host.uncovered.sequence, "coverage",
                               "only " + percent(host.covered_ns, host.uncovered_ns) +
                                   " of its time is covered; " + duration(host.uncovered_ns) +
-                                  " are not"});
+                                  " are not",
+                              host.uncovered.digest});
         }
     }
 

@@ -40,7 +40,8 @@ public:
                 Finding{host.last_index, name, host.last_sequence, "silence",
                         "nothing for " + duration(newest - host.end_wall_ns) + " from " +
                             utc_time(host.end_wall_ns) + " on" +
-                            (stopped_.contains(name) ? "; its agent had said that it stops" : "")});
+                            (stopped_.contains(name) ? "; its agent had said that it stops" : ""),
+                        host.last_digest});
         }
     }
 

@@ -4,9 +4,10 @@
     tally_reader.py LOG LOG_KEYS FLEET_ROOT
 
 C2SP tlog-tiles, tlog-checkpoint and signed-note; RFC 6962 hashes; DSSE; X.509; protobuf's wire format
-and the field numbers of attest/statement.proto. Standard library and the `cryptography` package.
-Prints, as CSV, host,tenant,device,held_ns for what all statements of the log add up to, and a last
-line "verified N attestations, ROOT"; or one line that begins with "refused: " and exit status 2.
+and the field numbers of attest/statement.proto and attest/explanation.proto. Standard library and the
+`cryptography` package. Prints, as CSV, host,tenant,device,held_ns for what all statements of the log
+add up to, then a line "explains KIND@INDEX of HOST, sequence N, by WHO: WHY" (or "withdraws") for each
+that an explanation names, and a last line "verified N attestations, ROOT"; or one line that begins with "refused: " and exit status 2.
 """
 import base64
 import hashlib
@@ -23,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 WIDTH = 256
 STATEMENT = b"application/vnd.tallystick.statement.v1+protobuf"
 STATEMENT_SIGNING = "2.25.178307330326388478625988293987992111"
+EXPLANATION = b"application/vnd.tallystick.explanation.v1+protobuf"
+EXPLANATION_SIGNING = "2.25.301654771459546570444291617678444593943"
 
 
 class Refused(Exception):
@@ -201,7 +204,7 @@ def utc(certificate, name):
     return aware or getattr(certificate, name).replace(tzinfo=timezone.utc)
 
 
-def certified_key(der, root, host, wall_ns):
+def certified(der, root, wall_ns, usage, other_usage):
     certificate = x509.load_der_x509_certificate(der)
     demand(certificate.issuer == root.subject, "certificate of another authority")
     try:
@@ -212,13 +215,49 @@ def certified_key(der, root, host, wall_ns):
     when = datetime.fromtimestamp(wall_ns // 10**9, timezone.utc)
     demand(utc(certificate, "not_valid_before") <= when <= utc(certificate, "not_valid_after"),
            "certificate was not valid then")
-    extensions = certificate.extensions
-    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    usages = [each.dotted_string for each in usages]
+    demand(usage in usages and other_usage not in usages, "certificate is not for signing that")
+    return certificate
+
+
+def certified_key(der, root, host, wall_ns):
+    certificate = certified(der, root, wall_ns, STATEMENT_SIGNING, EXPLANATION_SIGNING)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     demand(host in names.get_values_for_type(x509.DNSName), "certificate does not name the host")
-    usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    demand(STATEMENT_SIGNING in [usage.dotted_string for usage in usages],
-           "certificate is not for signing statements")
     return certificate.public_key()
+
+
+def is_line(text, longest):
+    return len(text) <= longest and all(0x20 <= byte < 0x7F for byte in text)
+
+
+def explain(payload, signature, root, digests):
+    """A line for each finding it names; that a rule finds it is not this reader's to say."""
+    said = fields(payload)
+    certificate = certified(last(said, 6, b""), root, last(said, 4, 0), EXPLANATION_SIGNING,
+                            STATEMENT_SIGNING)
+    try:
+        certificate.public_key().verify(signature, pae(EXPLANATION, payload),
+                                        ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise Refused("bad signature of an explanation")
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    demand(len(names) == 1, "an explanation's signer has not one name")
+    why = last(said, 2, b"")
+    demand(why.strip(b" ") and is_line(why, 1000), "why is not one printable line")
+    demand(is_line(last(said, 3, b""), 200), "reference is not one printable line")
+    named = [fields(name) for name in said.get(1, [])]
+    demand(1 <= len(named) <= 32, "an explanation of no or too many findings")
+    for name in named:
+        kind, index = last(name, 1, b"").decode(), last(name, 3, 0)
+        demand(len(last(name, 4, b"")) == 32, "an entry's SHA-256 is not 32 bytes")
+        if index >= len(digests) or digests[index] != last(name, 4, b""):
+            yield "explains nothing: no such entry %d, by %s" % (index, names[0].value)
+            continue
+        yield "%s %s@%d of %s, sequence %d, by %s: %s" % (
+            "withdraws" if last(said, 5, 0) else "explains", kind, index,
+            last(name, 5, b"").decode(), last(name, 6, 0), names[0].value, why.decode())
 
 
 class Chain:
@@ -279,15 +318,23 @@ def main(log, log_keys, fleet_root):
     size, root_hash = open_checkpoint(read(os.path.join(log, "checkpoint")),
                                       parse_vkeys(read(log_keys)))
     root = x509.load_pem_x509_certificate(read(fleet_root))
-    chains, held, leaves = {}, {}, []
+    chains, held, leaves, digests, explained = {}, {}, [], [], []
+    statements = 0
     for index, entry in enumerate(read_entries(log, size)):
         try:
             leaves.append(leaf_hash(entry))
             envelope = fields(entry)
-            demand(last(envelope, 2, b"") == STATEMENT, "another payload type")
+            kind = last(envelope, 2, b"")
+            demand(kind in (STATEMENT, EXPLANATION), "a payload type that this reader does not know")
             demand(len(envelope.get(3, [])) == 1, "not one signature")
             signature = last(fields(envelope[3][0]), 1, b"")
             payload = last(envelope, 1, b"")
+            if kind == EXPLANATION:
+                explained += explain(payload, signature, root, digests)
+                digests.append(hashlib.sha256(entry).digest())
+                continue
+            digests.append(hashlib.sha256(entry).digest())
+            statements += 1
             statement = fields(payload)
             host = last(statement, 1, b"").decode()
             chain = chains.setdefault(host, Chain())
@@ -299,7 +346,9 @@ def main(log, log_keys, fleet_root):
     check_tiles(log, leaves, root_hash)
     for (host, tenant, device), ns in sorted(held.items()):
         print("%s,%s,%s,%d" % (host, tenant, device, ns))
-    print("verified %d attestations, %s" % (size, base64.b64encode(root_hash).decode()))
+    for line in explained:
+        print(line)
+    print("verified %d attestations, %s" % (statements, base64.b64encode(root_hash).decode()))
 
 
 if __name__ == "__main__":

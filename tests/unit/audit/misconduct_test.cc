@@ -2,6 +2,7 @@
 // rule, and by no other. And a fleet that does nothing wrong for a month: no finding.
 #include "base/text.h"
 #include "tests/unit/audit/rig.h"
+#include "tests/unit/support/explainer.h"
 
 #include <cstdlib>
 
@@ -310,6 +311,44 @@ TEST_F(Misconduct, AnAttestationWasForged) {
     log.publish();
     EXPECT_NE(problem().find("signature is not the host's signing key's"), std::string::npos)
         << problem();
+}
+
+// By whoever would rather have it explained.
+
+TEST_F(Misconduct, AHostExplainsWhatWasFoundOfIt) {
+    settle();
+    gpu1.attest(); // ten seconds that nobody logs
+    say_long(gpu1);
+    say_long(gpu2);
+    uint64_t index = log.entries().size() - 2;
+    log.append(Explainer(keys, "hosts/gpu1.example/signing")
+                   .explain(finding_name("gap", index, log.entries()[index])));
+    log.publish();
+    EXPECT_NE(problem().find("an explanation: signer's certificate: is not for signing "
+                             "explanations"),
+              std::string::npos)
+        << problem();
+}
+TEST_F(Misconduct, AnExplanationFromAnotherLog) {
+    settle();
+    Bytes elsewhere = keys.host("gpu1.example").attest();
+    log.append(Explainer(keys).explain(finding_name("gap", 3, elsewhere)));
+    EXPECT_EQ(kinds(), Kinds{"explanation"});
+    EXPECT_EQ(last_, "explains gap@3 of gpu1.example, sequence 1: no such finding");
+}
+TEST_F(Misconduct, AWithdrawnExplanationIsAppendedAgain) {
+    settle();
+    gpu1.attest();
+    say_long(gpu1);
+    say_long(gpu2);
+    uint64_t index = log.entries().size() - 2;
+    Explainer auditor(keys);
+    Bytes explanation = auditor.explain(finding_name("gap", index, log.entries()[index]));
+    log.append(explanation);
+    log.append(auditor.explain(finding_name("gap", index, log.entries()[index]), "no", true));
+    log.append(explanation);
+    EXPECT_EQ(kinds(), (Kinds{"gap", "replay"}));
+    EXPECT_EQ(open_among(account().findings), 2U);
 }
 
 // A month of a fleet, TALLY_FLEET_HOSTS of them (2 unless it says more): windows of an hour where

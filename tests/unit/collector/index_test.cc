@@ -3,6 +3,7 @@
 #include "base/durable.h"
 #include "collector/replay.h"
 #include "tests/unit/collector/support.h"
+#include "tests/unit/support/explainer.h"
 
 #include <filesystem>
 #include <future>
@@ -32,7 +33,10 @@ std::vector<std::string> dump(const std::string &path) {
           "SELECT day || '|' || tenant || '|' || parent || '|' || host || '|' || device || '|' ||"
           " model || '|' || held_ns || '|' || attestations FROM held_by_day ORDER BY 1",
           "SELECT day || '|' || host || '|' || covered_ns || '|' || attested_ns || '|' ||"
-          " attestations FROM coverage_by_day ORDER BY 1"}) {
+          " attestations FROM coverage_by_day ORDER BY 1",
+          "SELECT log_index || '|' || signed_digest || '|' || who || '|' || wall_ns || '|' || why"
+          " || '|' || reference || '|' || withdrawn || '|' || findings FROM explanations"
+          " ORDER BY log_index"}) {
         soci::rowset<std::string> rows = (sql.prepare << query);
         all.insert(all.end(), rows.begin(), rows.end());
     }
@@ -120,21 +124,40 @@ protected:
                 statement.mutable_workloads(0)->set_parent(i % 2 == 0 ? "middleman" : "");
                 if (i == 149)
                     statement.set_parts(2); // the chain rests in the middle of a window
-                verdicts.push_back(submit(sequencer, host->name(), stream, host->attest(statement),
+                Bytes attestation = host->attest(statement);
+                if (first_.empty())
+                    first_ = attestation;
+                verdicts.push_back(submit(sequencer, host->name(), stream, attestation,
                                           host->key().verifying_key().spki()));
             }
         }
         for (auto &verdict : verdicts)
             ASSERT_TRUE(std::holds_alternative<pb::Receipt>(verdict.get()));
+        explain(sequencer);
+    }
+    // And two explanations, which belong to no host.
+    void explain(Sequencer &sequencer) {
+        Explainer auditor(keys_);
+        for (bool withdrawn : {false, true}) {
+            Bytes entry = auditor.explain(finding_name("gap", 0, first_), "a test", withdrawn);
+            auto opened = open_explanation(entry, root_);
+            ASSERT_TRUE(std::holds_alternative<OpenedExplanation>(opened));
+            std::promise<Sequencer::Verdict> verdict;
+            sequencer.explain(
+                std::get<OpenedExplanation>(opened), entry,
+                [&](Sequencer::Verdict answer) { verdict.set_value(std::move(answer)); });
+            ASSERT_TRUE(std::holds_alternative<pb::Receipt>(verdict.get_future().get()));
+        }
     }
 
+    Bytes first_; // of the log
     bool stopped_ = false;
 };
 
 TEST_F(SequencedTest, ADeletedIndexComesBackTheSame) {
     fill();
     auto before = dump(index_path_);
-    EXPECT_GT(before.size(), 300U);
+    EXPECT_GT(before.size(), 302U);
     auto hosts_before = Index::open(index_path_)->hosts();
     ASSERT_TRUE(hosts_before);
 
@@ -161,7 +184,7 @@ TEST_F(SequencedTest, ReindexReplacesWhateverIsThereByTheSame) {
         ASSERT_TRUE(log);
         auto made = reindex(index_path_, *log);
         ASSERT_TRUE(made) << made.error().message;
-        EXPECT_EQ(*made, 300U);
+        EXPECT_EQ(*made, 302U);
         EXPECT_EQ(dump(index_path_), before);
         EXPECT_EQ(Index::open(index_path_)->held({}).value(), *held);
         EXPECT_EQ(Index::open(index_path_)->coverage({}).value(), *coverage);

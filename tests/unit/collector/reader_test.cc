@@ -4,6 +4,7 @@
 #include "base/durable.h"
 #include "collector/log.h"
 #include "tests/unit/collector/support.h"
+#include "tests/unit/support/explainer.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -90,6 +91,48 @@ TEST_F(IndependentReader, CountsOneSideOfAForkAndNoAttestationTwice) {
         << outcome.output;
     append(*log, again);
     EXPECT_NE(read().output.find("log index 21: an attestation lies in the log twice"),
+              std::string::npos);
+}
+
+TEST_F(IndependentReader, ReadsExplanationsAndRefusesThoseOfAHost) {
+    fill(10);
+    auto log = TileLog::open(directory, keys.log_signers(), 20);
+    ASSERT_TRUE(log);
+    Explainer auditor(keys);
+    pb::FindingName name = finding_name("gap", 7, log->entries(0).value()[7]);
+    std::vector<Bytes> entries = {auditor.explain(name), auditor.explain(name, "it was not", true)};
+    name.set_log_index(6);
+    entries.push_back(auditor.explain(name));
+    append(*log, entries);
+    Outcome outcome = read();
+    EXPECT_EQ(outcome.status, 0) << outcome.output;
+    EXPECT_NE(
+        outcome.output.find(
+            "explains gap@7 of gpu2.example, sequence 4, by auditor.example: power "
+            "maintenance\nwithdraws gap@7 of gpu2.example, sequence 4, by auditor.example: it "
+            "was not\nexplains nothing: no such entry 6, by auditor.example\nverified 20 "
+            "attestations, "),
+        std::string::npos)
+        << outcome.output;
+
+    entries = {Explainer(keys, "hosts/gpu1.example/signing").explain(name)};
+    append(*log, entries);
+    outcome = read();
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_NE(outcome.output.find("log index 23: certificate is not for signing that"),
+              std::string::npos)
+        << outcome.output;
+}
+
+TEST_F(IndependentReader, RefusesWhatIsNeitherStatementNorExplanation) {
+    fill(1);
+    auto log = TileLog::open(directory, keys.log_signers(), 2);
+    ASSERT_TRUE(log);
+    Explainer auditor(keys);
+    pb::FindingName name = finding_name("gap", 1, log->entries(0).value()[1]);
+    std::vector<Bytes> entries = {auditor.sign(auditor.about(name), "application/vnd.later+json")};
+    append(*log, entries);
+    EXPECT_NE(read().output.find("log index 2: a payload type that this reader does not know"),
               std::string::npos);
 }
 

@@ -6,9 +6,11 @@
 #include "collector/replay.h"
 #include "tests/unit/collector/program.h"
 #include "tests/unit/collector/support.h"
+#include "tests/unit/support/explainer.h"
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <gtest/gtest.h>
 
 namespace tally {
@@ -40,6 +42,16 @@ protected:
         ASSERT_TRUE(stream.hello(1000));
         ASSERT_TRUE(stream.send(attestation));
         stream.expect_refusal(code);
+    }
+    // By an auditor, on its way past the service: what the collector holds true of its log.
+    static void explain(TestCollector &collector, const Bytes &entry) {
+        auto read = read_explanation(entry);
+        ASSERT_TRUE(std::holds_alternative<UnverifiedExplanation>(read));
+        std::promise<Sequencer::Verdict> verdict;
+        collector.sequencer().explain(
+            std::get<UnverifiedExplanation>(read).opened, entry,
+            [&](Sequencer::Verdict answer) { verdict.set_value(std::move(answer)); });
+        ASSERT_TRUE(std::holds_alternative<pb::Receipt>(verdict.get_future().get()));
     }
     size_t logged() const { return log_entries(keys_, state_ + "/log").size(); }
 
@@ -119,6 +131,29 @@ TEST_F(WatchTest, SaysWhatTheAuditorSays) {
         collector.stop();
     }
     EXPECT_EQ(by_collector(), by_auditor());
+}
+
+TEST_F(WatchTest, SaysWhatTheAuditorSaysOfWhatIsExplained) {
+    misbehave();
+    auto entries = log_entries(keys_, state_ + "/log");
+    Explainer auditor(keys_);
+    pb::FindingName fork = finding_name("fork", 203, entries[203]);
+    pb::FindingName gap = finding_name("gap", 306, entries[306]);
+    for (bool again : {false, true}) {
+        TestCollector collector(keys_, state_);
+        explain(collector, auditor.explain(fork, "a restored disk"));
+        explain(collector, auditor.explain(gap, "power", again));
+        explain(collector, auditor.explain(finding_name("gap", 2, entries[2]), "none there"));
+        send(collector, host_, 1);
+        collector.stop();
+        EXPECT_EQ(by_collector(), by_auditor());
+    }
+    std::string found = by_collector();
+    EXPECT_NE(found.find("fork@203,explained,auditor.example,"), std::string::npos) << found;
+    EXPECT_NE(found.find("gap@306,open,,,,,308 312\n"), std::string::npos) << found;
+    EXPECT_NE(found.find("\nexplanation,auditor.example,0,309,\"explains gap@2 of gpu1.example"),
+              std::string::npos)
+        << found;
 }
 
 TEST_F(WatchTest, ALostIndexFindsTheSame) {
