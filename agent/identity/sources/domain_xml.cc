@@ -4,6 +4,7 @@
 #include <expat.h>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 namespace tally {
 
@@ -17,8 +18,8 @@ constexpr const char *kNova = "http://openstack.org/xmlns/libvirt/nova/";
 struct Reader {
     XML_Parser parser = nullptr;
     DomainStatus status;
-    std::string path; // "/domstatus/domain/name"
-    size_t depth = 0;
+    std::string path;             // "/domstatus/domain/name"
+    std::vector<size_t> lengths;  // of the path, for each element that is open
     std::string *value = nullptr; // of the element that is open, if it is one of ours
     bool refused = false;
 
@@ -53,8 +54,9 @@ std::string short_name(const char *name) {
 }
 
 void Reader::open(const char *name, const char **attributes) {
-    if (++depth > kDeepest)
+    if (lengths.size() == kDeepest)
         return refuse();
+    lengths.push_back(path.size());
     path += "/" + short_name(name);
     value = nullptr;
     const std::string domain = "/domstatus/domain", nova = domain + "/metadata/nova:instance/nova:";
@@ -77,8 +79,8 @@ void Reader::open(const char *name, const char **attributes) {
 }
 
 void Reader::close() {
-    --depth;
-    path.resize(path.rfind('/', path.size()));
+    path.resize(lengths.back());
+    lengths.pop_back();
     value = nullptr;
 }
 
