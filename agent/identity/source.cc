@@ -13,10 +13,10 @@ struct BuiltIn {
 };
 // A platform that builds on another's units stands before it.
 constexpr BuiltIn kBuiltIn[] = {
+    {"kubernetes", kubernetes_source, true},
     {"libvirt", libvirt_source, false},
     {"firecracker", firecracker_source, true},
     {"proxmox", proxmox_source, false},
-    {"kubernetes", kubernetes_source, true},
     {"docker", docker_source, true},
     {"podman", podman_source, false},
     {"containerd", containerd_source, false},

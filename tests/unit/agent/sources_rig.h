@@ -12,43 +12,27 @@
 
 namespace tally {
 
+// One of tests/vectors/cgroup-paths.data, which says what its lines mean.
+struct CgroupVector {
+    std::string where; // file and line
+    std::string path, from, asked, source;
+    std::vector<Name> names;
+    std::vector<std::string> files;
+};
+std::vector<CgroupVector> cgroup_vectors();
+std::string listed(const std::vector<Name> &names); // a line each
+
 class SourcesTest : public testing::Test {
 protected:
     // Files of tests/vectors/host, as root would have written them whatever the umask.
-    void use_captured_host() {
-        std::filesystem::copy("tests/vectors/host", root_.path(),
-                              std::filesystem::copy_options::recursive);
-        for (const auto &each : std::filesystem::recursive_directory_iterator(root_.path()))
-            std::filesystem::permissions(each.path(),
-                                         std::filesystem::perms(each.is_directory() ? 0755 : 0600));
-    }
+    void use_captured_host() const;
     std::string path(const std::string &file) const { return root_.path() + file; }
-    void write(const std::string &file, const std::string &text) const {
-        std::filesystem::create_directories(std::filesystem::path(path(file)).parent_path());
-        spill(path(file), view(text));
-        std::filesystem::permissions(path(file), std::filesystem::perms(0600));
-    }
-    std::string contents(const std::string &file) const {
-        return std::string(text(slurp(path(file))));
-    }
-    HostFiles files() const {
-        auto opened = HostFiles::open(root_.path());
-        if (!opened)
-            ADD_FAILURE() << opened.error().message;
-        return std::move(*opened);
-    }
+    void write(const std::string &file, const std::string &text) const;
+    std::string contents(const std::string &file) const;
+    HostFiles files() const;
     // As Resolver does it: the first that knows the cgroup names it. `asked`: all.
     Identity identify(const std::string &cgroup, const std::string &asked = "",
-                      const std::vector<int> &processes = {}) const {
-        HostFiles host = files();
-        Subject subject{cgroup, [&] { return processes; }};
-        for (const std::string &name : asked.empty() ? source_names() : std::vector{asked}) {
-            auto source = make_source(name);
-            if (auto identity = source->identify(subject, host))
-                return *identity;
-        }
-        return {};
-    }
+                      const std::vector<int> &processes = {}) const;
 
     Scratch root_;
 };

@@ -3,71 +3,19 @@
 #include "tests/unit/agent/sources_rig.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <map>
 #include <set>
 
 namespace tally {
 namespace {
 
-struct Vector {
-    std::string where; // file and line
-    std::string path, from, asked, source;
-    std::vector<Name> names;
-    std::vector<std::string> files;
-};
-
-std::vector<Vector> read_vectors() {
-    std::ifstream data("tests/vectors/cgroup-paths.data");
-    EXPECT_TRUE(data) << "run in the repository's root";
-    std::vector<Vector> vectors;
-    std::map<std::string, std::string, std::greater<>> variables; // longer names first
-    std::string line;
-    for (int number = 1; std::getline(data, line); ++number) {
-        if (line.empty() || line[0] == '#')
-            continue;
-        for (const auto &[name, value] : variables) {
-            for (size_t at = line.find("$" + name); at != std::string::npos;
-                 at = line.find("$" + name, at))
-                line.replace(at, name.size() + 1, value);
-        }
-        std::string key = line.substr(0, line.find(' '));
-        std::string rest = line.substr(std::min(key.size() + 1, line.size()));
-        if (key == "let") {
-            size_t space = rest.find(' ');
-            variables[rest.substr(0, space)] = rest.substr(space + 1);
-        } else if (key == "path") {
-            vectors.push_back({.where = "cgroup-paths.data:" + std::to_string(number)});
-            vectors.back().path = rest;
-        } else if (key == "from") {
-            vectors.back().from = rest;
-        } else if (key == "asked") {
-            vectors.back().asked = rest;
-        } else if (key == "source") {
-            vectors.back().source = rest == "-" ? "" : rest;
-        } else if (key == "name") {
-            size_t equals = rest.find('=');
-            vectors.back().names.push_back({rest.substr(0, equals), rest.substr(equals + 1)});
-        } else if (key == "file") {
-            vectors.back().files.push_back(rest);
-        } else {
-            ADD_FAILURE() << "cgroup-paths.data:" << number << ": " << line;
-        }
-    }
-    return vectors;
-}
-
-std::string listed(const std::vector<Name> &names) {
-    std::string list;
-    for (const Name &each : names)
-        list += "name " + each.key + "=" + each.value + "\n";
-    return list;
-}
-
 TEST_F(SourcesTest, NameTheCgroupsOfEveryPlatform) {
     use_captured_host();
-    std::vector<Vector> vectors = read_vectors();
+    std::vector<CgroupVector> vectors = cgroup_vectors();
     EXPECT_GE(vectors.size(), 60U);
-    for (const Vector &each : vectors) {
+    for (const CgroupVector &each : vectors) {
         SCOPED_TRACE(each.where + ": " + each.path);
         EXPECT_FALSE(each.from.empty());
         Identity identity = identify(each.path, each.asked);
@@ -84,7 +32,7 @@ TEST_F(SourcesTest, NameTheCgroupsOfEveryPlatform) {
 
 TEST_F(SourcesTest, EachHasVectorsAndEveryNameIsInTheVocabulary) {
     std::set<std::string> sources, keys, known;
-    for (const Vector &each : read_vectors()) {
+    for (const CgroupVector &each : cgroup_vectors()) {
         sources.insert(each.source);
         for (const Name &name : each.names)
             keys.insert(name.key);
@@ -105,12 +53,12 @@ TEST_F(SourcesTest, TellsQemusOwnWordAsSuchWhereLibvirtLeftNoFile) {
     use_captured_host();
     const std::string scope = "/machine.slice/machine-qemu\\x2d6\\x2dorphan.scope";
     Identity identity = identify(scope, "", {77, 4242});
-    EXPECT_EQ(listed(identity.names), "name libvirt.machine=qemu-6-orphan\nname qemu.name=orphan\n"
-                                      "name qemu.uuid=11111111-2222-4333-8444-555555555555\n");
+    EXPECT_EQ(listed(identity.names), "libvirt.machine=qemu-6-orphan\nqemu.name=orphan\n"
+                                      "qemu.uuid=11111111-2222-4333-8444-555555555555\n");
     EXPECT_TRUE(identity.origins.empty());
     // A command line that names another domain says nothing.
     identity = identify("/machine.slice/machine-qemu\\x2d6\\x2dother.scope", "", {4242});
-    EXPECT_EQ(listed(identity.names), "name libvirt.machine=qemu-6-other\n");
+    EXPECT_EQ(listed(identity.names), "libvirt.machine=qemu-6-other\n");
 }
 
 TEST_F(SourcesTest, ARootOfItsOwnIsTakenByThoseThatHaveOne) {
@@ -137,6 +85,41 @@ TEST_F(SourcesTest, ConfiguredExampleHasTheDefaults) {
         listed.replace(at, end - at, " ");
     }
     EXPECT_EQ(listed, all);
+}
+
+// The issue asks for 200 us: printed as measured, and held to far more, as tests run beside others.
+TEST_F(SourcesTest, AreQuick) {
+    use_captured_host();
+    HostFiles host = files();
+    std::vector<std::unique_ptr<Source>> sources;
+    for (const std::string &name : source_names())
+        sources.push_back(make_source(name));
+    std::vector<double> all;
+    std::map<std::string, std::vector<double>> by_source;
+    for (int round = 0; round < 50; ++round) {
+        for (const CgroupVector &each : cgroup_vectors()) {
+            auto begin = std::chrono::steady_clock::now();
+            Subject subject{each.path, [] { return std::vector<int>(); }};
+            for (const auto &source : sources) {
+                if (source->identify(subject, host))
+                    break;
+            }
+            std::chrono::duration<double, std::micro> took =
+                std::chrono::steady_clock::now() - begin;
+            all.push_back(took.count());
+            if (!each.files.empty())
+                by_source[each.source].push_back(took.count());
+        }
+    }
+    auto median = [](std::vector<double> &values) {
+        std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+        return values[values.size() / 2];
+    };
+    std::printf("median of %zu workloads %.0f us", all.size(), median(all));
+    for (auto &[source, values] : by_source)
+        std::printf("; with %s's files %.0f us", source.c_str(), median(values));
+    std::printf("\n");
+    EXPECT_LT(median(all), 2000);
 }
 
 } // namespace
