@@ -2,11 +2,15 @@
 
 #include "agent/record/detached_mount.h"
 
+#include <array>
+#include <cerrno>
 #include <climits>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace tally {
 
@@ -35,6 +39,20 @@ Fd Cgroups::open_cgroup(uint64_t cgroup_id) const {
 
 std::string Cgroups::path(uint64_t cgroup_id) const {
     Fd directory = open_cgroup(cgroup_id);
+    std::string path = path_of(directory);
+    if (!path.empty() || errno != ENAMETOOLONG)
+        return path;
+    // Nested so deep that no call returns its path. The way down belongs to whoever runs its top.
+    for (std::string below;; below = "/~") {
+        if (auto above = path_of(directory); !above.empty())
+            return above + below;
+        if (errno != ENAMETOOLONG)
+            return {};
+        directory = Fd(openat(directory.get(), "..", O_PATH | O_CLOEXEC));
+    }
+}
+
+std::string Cgroups::path_of(const Fd &directory) const {
     if (!directory)
         return {};
     char name[PATH_MAX];
@@ -43,8 +61,17 @@ std::string Cgroups::path(uint64_t cgroup_id) const {
     if (length <= 0)
         return {};
     std::string path(name, static_cast<size_t>(length));
-    // A directory removed after it was opened: what is left of its name would mislead.
-    return path.ends_with(" (deleted)") || path.ends_with("//deleted") ? std::string() : path;
+    if (!path.ends_with(" (deleted)") && !path.ends_with("//deleted"))
+        return path;
+    // A directory removed after it was opened: what is left of its name would mislead. Or one whose
+    // name ends like that, which is there.
+    struct stat status = {}, named = {};
+    errno = ENOENT;
+    if (fstat(directory.get(), &status) != 0 ||
+        fstatat(root_.get(), path.c_str() + 1, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+        status.st_ino != named.st_ino)
+        return {};
+    return path;
 }
 
 std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {
@@ -52,7 +79,13 @@ std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {
     Fd directory = open_cgroup(cgroup_id);
     if (!directory)
         return processes;
-    Fd list(openat(directory.get(), "cgroup.procs", O_RDONLY | O_CLOEXEC));
+    // A threaded cgroup (libvirt's vcpu0, emulator) lists threads alone: cgroups(7).
+    auto type = std::array<char, 16>();
+    Fd kind(openat(directory.get(), "cgroup.type", O_RDONLY | O_CLOEXEC));
+    bool threaded = kind && read(kind.get(), type.data(), type.size() - 1) > 0 &&
+                    std::string(type.data()) == "threaded\n";
+    Fd list(openat(directory.get(), threaded ? "cgroup.threads" : "cgroup.procs",
+                   O_RDONLY | O_CLOEXEC));
     std::unique_ptr<FILE, int (*)(FILE *)> lines(list ? fdopen(list.get(), "r") : nullptr, fclose);
     if (!lines)
         return processes;

@@ -16,14 +16,17 @@ public:
 
     // The path below the v2 hierarchy's root, such as "/machine.slice/vm-7.scope"; empty if the
     // cgroup is gone. A cgroup v2 id is the kernfs file handle of its directory
-    // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched.
+    // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched. Of a path over 4095
+    // bytes, which no call returns, the part that is not, and "/~".
     std::string path(uint64_t cgroup_id) const;
-    // Process ids in it, not below it, as it lists them, at most `limit`; none if it is gone.
+    // Process ids in it, not below it, as it lists them, at most `limit`; thread ids of a threaded
+    // cgroup; none if it is gone.
     std::vector<int> processes(uint64_t cgroup_id, size_t limit = 16) const;
 
 private:
     explicit Cgroups(Fd root) : root_(std::move(root)) {}
     Fd open_cgroup(uint64_t cgroup_id) const;
+    std::string path_of(const Fd &directory) const; // empty: errno says why
     Fd root_;
 };
 

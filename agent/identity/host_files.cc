@@ -7,19 +7,28 @@
 #include <memory>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace tally {
 
 namespace {
 
 Fd open_below(int root, const std::string &path, uint64_t flags) {
-    // Non-blocking: a FIFO in a file's place must not stop the agent. A NUL would shorten the path.
+    // A NUL would shorten the path.
     if (path.find('\0') != std::string::npos)
         return {};
     open_how how = {};
-    how.flags = flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    how.flags = flags | O_CLOEXEC;
+    if ((flags & O_PATH) == 0) // which openat2(2) takes with nothing that concerns reading
+        how.flags |= O_NONBLOCK | O_NOCTTY; // a FIFO in a file's place must not stop the agent
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     return Fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
+}
+
+// What another could have written is no evidence, whatever it says.
+bool is_hosts_own(const struct stat &status) {
+    return (status.st_uid == 0 || status.st_uid == geteuid()) &&
+           (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 FileStamp stamp_of(const struct stat &status) {
@@ -38,14 +47,31 @@ Result<HostFiles> HostFiles::open(const std::string &root) {
 }
 
 std::optional<HostFiles::Contents> HostFiles::read(const std::string &path, size_t limit) const {
+    auto contents = read_regular(path, limit, false);
+    if (contents)
+        contents->origin.digest = Sha256().update(view(contents->text)).finish();
+    return contents;
+}
+
+std::optional<std::string> HostFiles::read_claim(const std::string &path, size_t limit) const {
+    auto contents = read_regular(path, limit, true);
+    if (!contents)
+        return std::nullopt;
+    return std::move(contents->text);
+}
+
+std::optional<HostFiles::Contents> HostFiles::read_regular(const std::string &path, size_t limit,
+                                                           bool claim) const {
     // Looked at before it is opened: opening a device can do things.
-    Fd seen = open_below(root_.get(), path, O_PATH);
+    Fd seen = open_below(root_.get(), path, O_PATH | O_NOFOLLOW);
     struct stat status = {};
     if (!seen || fstat(seen.get(), &status) != 0 || !S_ISREG(status.st_mode))
         return std::nullopt;
-    Fd file = open_below(root_.get(), path, O_RDONLY);
+    Fd file = open_below(root_.get(), path, O_RDONLY | O_NOFOLLOW);
     struct stat opened = {};
     if (!file || fstat(file.get(), &opened) != 0 || !S_ISREG(opened.st_mode))
+        return std::nullopt;
+    if (!claim && !is_hosts_own(opened))
         return std::nullopt;
     Contents contents;
     contents.text.resize(std::min<size_t>(limit, 4096));
@@ -65,7 +91,7 @@ std::optional<HostFiles::Contents> HostFiles::read(const std::string &path, size
         }
     }
     contents.text.resize(length);
-    contents.origin = {path, Sha256().update(view(contents.text)).finish(), stamp_of(opened)};
+    contents.origin = {path, Digest{}, stamp_of(opened)};
     return contents;
 }
 
@@ -96,6 +122,10 @@ std::optional<FileStamp> HostFiles::stamp(const std::string &path) const {
     if (!file || fstat(file.get(), &status) != 0)
         return std::nullopt;
     return stamp_of(status);
+}
+
+bool HostFiles::exists(const std::string &path) const {
+    return bool(open_below(root_.get(), path, O_PATH | O_NOFOLLOW));
 }
 
 } // namespace tally

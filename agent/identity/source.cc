@@ -2,19 +2,28 @@
 
 #include "agent/identity/sources/sources.h"
 
-#include <algorithm>
-
 namespace tally {
 
 namespace {
 
 struct BuiltIn {
     const char *name;
-    std::unique_ptr<Source> (*make)();
+    std::unique_ptr<Source> (*make)(const std::string &root);
+    bool movable; // takes a root of its own
 };
 // A platform that builds on another's units stands before it.
 constexpr BuiltIn kBuiltIn[] = {
-    {"systemd", systemd_source},
+    {"kubernetes", kubernetes_source, true},
+    {"libvirt", libvirt_source, false},
+    {"firecracker", firecracker_source, true},
+    {"proxmox", proxmox_source, false},
+    {"docker", docker_source, true},
+    {"podman", podman_source, false},
+    {"containerd", containerd_source, false},
+    {"slurm", slurm_source, false},
+    {"lxc", lxc_source, false},
+    {"machine", machine_source, false},
+    {"systemd", systemd_source, false},
 };
 
 } // namespace
@@ -30,37 +39,16 @@ const std::vector<std::string> &source_names() {
 }
 
 std::unique_ptr<Source> make_source(const std::string &name) {
+    std::string platform = name.substr(0, name.find(':'));
+    std::string root = name.substr(std::min(platform.size() + 1, name.size()));
+    bool moved = platform.size() != name.size();
+    if (moved && (root.size() < 2 || root.front() != '/' || root.back() == '/'))
+        return nullptr;
     for (const BuiltIn &each : kBuiltIn) {
-        if (name == each.name)
-            return each.make();
+        if (platform == each.name)
+            return moved && !each.movable ? nullptr : each.make(root);
     }
     return nullptr;
-}
-
-std::vector<std::string> path_parts(const std::string &path) {
-    std::vector<std::string> parts;
-    for (size_t at = 0; at < path.size();) {
-        size_t end = std::min(path.find('/', at), path.size());
-        if (end > at)
-            parts.push_back(path.substr(at, end - at));
-        at = end + 1;
-    }
-    return parts;
-}
-
-std::optional<std::string> between(const std::string &text, const std::string &begin,
-                                   const std::string &end) {
-    if (text.size() <= begin.size() + end.size() || !text.starts_with(begin) ||
-        !text.ends_with(end))
-        return std::nullopt;
-    return text.substr(begin.size(), text.size() - begin.size() - end.size());
-}
-
-void add_name(Identity &identity, const char *key, const std::string &value) {
-    if (value.empty())
-        return;
-    bool cut = value.size() > kMostNameBytes;
-    identity.names.push_back({key, cut ? value.substr(0, kMostNameBytes - 1) + "~" : value});
 }
 
 } // namespace tally

@@ -1,10 +1,24 @@
 // A platform that names its workloads: libvirt, Kubernetes, Slurm ... Each is a file of its own in
 // sources/, whose head says which patterns it knows and which version of the platform writes them.
 // Enabled by configuration ([identity] sources), asked in its order; the first that knows a cgroup
-// names it.
+// names it. names.h lists what it can be named by.
 //
-// What a tenant can write is not evidence: no environment of its processes, no file below a
-// container's own root. A source that cannot read what it expected gives the names it has.
+// Whose word counts. A tenant with a container, a machine or a session of its own can make cgroups
+// below it, of any name: /kubepods/pod7.../ as well as anybody's. What only root on the host can
+// make is the way down to there. So:
+//
+// 1. A pattern is anchored at the hierarchy's root, or at a cgroup that the configuration names
+//    ("kubernetes:/kubelet"). It is never looked for further down. The outermost platform is the
+//    one that the host runs, and the only one believed: a pod in a container is that container.
+// 2. Of systemd's, only its own slices may lead to a unit: slices are never delegated
+//    (systemd.resource-control(5), Delegate=). What is below a unit is the unit's own business, and
+//    believed only of a unit that is the platform's daemon (slurmstepd.scope). What is below
+//    user@UID.service is UID's word, and says no more than that it is UID's.
+// 3. A file is believed if none but root can write it (host_files.h) and it agrees with the cgroup:
+//    it names the same id, UID or cgroup path. One that disagrees is as if it were not there.
+// 4. No environment of a process, no image's label, no pod's own annotation is evidence.
+//
+// A source that cannot read what it expected gives the names it has.
 #pragma once
 
 #include "agent/identity/host_files.h"
@@ -35,7 +49,8 @@ public:
 
 // All that are built in, in their default order.
 const std::vector<std::string> &source_names();
-// Nothing if there is none of that name.
+// "NAME", or "NAME:/CGROUP" for a platform that was told to work below that cgroup. Nothing if
+// there is none of that name, or it cannot be told.
 std::unique_ptr<Source> make_source(const std::string &name);
 
 } // namespace tally

@@ -18,7 +18,7 @@ constexpr uint64_t kSpoolBytes = 1 << 20;
 class Chains : public testing::Test {
 protected:
     Chains() {
-        Identity host = make_leaf(make_ca("fleet"), "h1.example");
+        PemIdentity host = make_leaf(make_ca("fleet"), "h1.example");
         std::ofstream(scratch_ / "key") << host.key;
         std::ofstream(scratch_ / "certificate") << host.certificate;
     }

@@ -39,8 +39,8 @@ void PlainServer::accept_all() {
     }
 }
 
-std::function<void(int)> tls_then(const Identity &identity, const char *protocol, std::string bytes,
-                                  const Identity &client_ca) {
+std::function<void(int)> tls_then(const PemIdentity &identity, const char *protocol,
+                                  std::string bytes, const PemIdentity &client_ca) {
     return [identity, protocol, bytes = std::move(bytes), client_ca](int fd) {
         TlsContext::State own; // certificate, key and random numbers, as the client keeps them
         auto pem = [](const std::string &text) {

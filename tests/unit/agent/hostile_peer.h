@@ -29,7 +29,7 @@ private:
 
 // What a TLS server would do with a connection after the handshake: write these bytes, then close.
 // `protocol` is its ALPN, null for none. Demands a client certificate only with a `client_ca`.
-std::function<void(int fd)> tls_then(const Identity &identity, const char *protocol,
-                                     std::string bytes, const Identity &client_ca = {});
+std::function<void(int fd)> tls_then(const PemIdentity &identity, const char *protocol,
+                                     std::string bytes, const PemIdentity &client_ca = {});
 
 } // namespace tally

@@ -93,13 +93,13 @@ std::string make_key() {
     return reinterpret_cast<const char *>(pem.data());
 }
 
-Identity make_ca(const std::string &name, const Validity &validity) {
+PemIdentity make_ca(const std::string &name, const Validity &validity) {
     std::string pem = make_key();
     Key key(pem);
     return {make_certificate(name, key, name, key, true, validity), pem};
 }
 
-Identity make_leaf(const Identity &ca, const std::string &host, const Validity &validity) {
+PemIdentity make_leaf(const PemIdentity &ca, const std::string &host, const Validity &validity) {
     mbedtls_x509_crt issuer;
     mbedtls_x509_crt_init(&issuer);
     must(mbedtls_x509_crt_parse(&issuer,

@@ -5,7 +5,7 @@
 
 namespace tally {
 
-struct Identity { // PEM
+struct PemIdentity { // PEM
     std::string certificate;
     std::string key;
 };
@@ -15,9 +15,10 @@ struct Validity { // YYYYMMDDhhmmss
     std::string to = "20990101000000";
 };
 
-Identity make_ca(const std::string &name, const Validity &validity = {});
+PemIdentity make_ca(const std::string &name, const Validity &validity = {});
 // A leaf for `host` (subject and dNSName), good for both ends of TLS.
-Identity make_leaf(const Identity &ca, const std::string &host, const Validity &validity = {});
+PemIdentity make_leaf(const PemIdentity &ca, const std::string &host,
+                      const Validity &validity = {});
 std::string make_key(); // ECDSA P-256
 
 } // namespace tally

@@ -31,11 +31,12 @@ std::vector<Bytes> test_attestations(uint64_t last) {
     return all;
 }
 
-TestCollector::TestCollector(const Identity &ca)
+TestCollector::TestCollector(const PemIdentity &ca)
     : TestCollector(ca, make_leaf(ca, kCollectorName)) {
 }
 
-TestCollector::TestCollector(const Identity &ca, Identity tls) : ca_(ca), tls_(std::move(tls)) {
+TestCollector::TestCollector(const PemIdentity &ca, PemIdentity tls)
+    : ca_(ca), tls_(std::move(tls)) {
     signers_.push_back({kLogName, load_key(make_key())});
     set_held({});
 }

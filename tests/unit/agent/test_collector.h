@@ -36,8 +36,8 @@ public:
     };
 
     // Certificates are for kCollectorName unless `tls` says otherwise.
-    explicit TestCollector(const Identity &ca);
-    TestCollector(const Identity &ca, Identity tls);
+    explicit TestCollector(const PemIdentity &ca);
+    TestCollector(const PemIdentity &ca, PemIdentity tls);
     ~TestCollector() override { stop(); }
 
     void start(); // on the port it had before, if any
@@ -65,8 +65,8 @@ private:
     bool give_receipts(Stream &stream, uint64_t first, uint64_t last, uint64_t &known);
     std::optional<pb::Refusal> take(const std::string &attestation);
 
-    Identity ca_;
-    Identity tls_;
+    PemIdentity ca_;
+    PemIdentity tls_;
     std::vector<NoteSigner> signers_;
     Script script_;
     int port_ = 0;

@@ -15,7 +15,7 @@ struct TlsTest : testing::Test, Rig {
         auto loaded = load_tls();
         return loaded ? "" : loaded.error().message;
     }
-    void use(const Identity &identity) {
+    void use(const PemIdentity &identity) {
         spill(files.certificate, view(identity.certificate));
         spill(files.key, view(identity.key));
     }
@@ -94,7 +94,7 @@ TEST_F(TlsTest, ACaFileMayHoldOldAndNew) {
 }
 
 TEST_F(TlsTest, RefusesACollectorOfAnotherFleet) {
-    Identity foreign = make_ca("foreign");
+    PemIdentity foreign = make_ca("foreign");
     TestCollector collector(ca, make_leaf(foreign, kCollectorName));
     expect_has(failure(collector), "its certificate is refused, expected one for collector.test: "
                                    "The certificate is not correctly signed by the trusted CA");
@@ -126,7 +126,7 @@ TEST_F(TlsTest, PassesOnTheAlertOfAPeerThatDoesNotKnowUs) {
 }
 
 TEST_F(TlsTest, DemandsHttp2) {
-    Identity identity = make_leaf(ca, kCollectorName);
+    PemIdentity identity = make_leaf(ca, kCollectorName);
     PlainServer silent(tls_then(identity, nullptr, ""));
     expect_has(failure(silent.address()), "it does not offer HTTP/2 (ALPN \"h2\")");
 }

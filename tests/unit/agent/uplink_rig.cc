@@ -4,7 +4,7 @@ namespace tally {
 
 Rig::Rig() {
     testing::internal::CaptureStderr();
-    Identity host = make_leaf(ca, "host.test");
+    PemIdentity host = make_leaf(ca, "host.test");
     files = {scratch / "ca.pem", scratch / "tls.pem", scratch / "tls.key"};
     spill(files.ca, view(ca.certificate));
     spill(files.certificate, view(host.certificate));

@@ -40,7 +40,7 @@ struct Rig {
     uint64_t now() const { return read_clock(CLOCK_MONOTONIC) + pushed_ns; }
 
     Scratch scratch;
-    Identity ca = make_ca("fleet");
+    PemIdentity ca = make_ca("fleet");
     TlsFiles files;
     Log log{"uplink"};
     std::optional<Spool> spool;
