@@ -53,14 +53,16 @@ std::string driver_version(const DeviceRoots &roots) {
 }
 
 // The entries "<prefix><number>" of a directory.
-std::vector<fs::path> numbered(const fs::path &directory, std::string_view prefix) {
-    std::vector<fs::path> found;
-    for (fs::path &entry : list_directory(directory)) {
-        std::string name = entry.filename().string();
-        if (name.starts_with(prefix) && parse_decimal(std::string_view(name).substr(prefix.size())))
-            found.push_back(std::move(entry));
-    }
-    return found;
+std::vector<std::string> numbered(const std::string &directory, std::string_view prefix) {
+    std::vector<std::string> names = list_names(directory);
+    std::erase_if(names, [&](std::string_view name) {
+        return !name.starts_with(prefix) || !parse_decimal(name.substr(prefix.size()));
+    });
+    return names;
+}
+
+std::string mig_directory(const DeviceRoots &roots, const std::string &gpu) {
+    return roots.proc + kCapabilities + "/" + gpu + "/mig/";
 }
 
 } // namespace
@@ -89,18 +91,18 @@ std::vector<Device> mig_instances(const DeviceRoots &roots, Device &gpu) {
     if (node == gpu.nodes.end())
         return {};
     auto major = character_major(roots, "nvidia-caps");
+    std::string mig = mig_directory(roots, "gpu" + std::to_string(node->minor));
     std::vector<Device> found;
-    for (const fs::path &gi : numbered(
-             roots.proc + kCapabilities + "/gpu" + std::to_string(node->minor) + "/mig", "gi")) {
-        for (const fs::path &ci : numbered(gi, "ci")) {
+    for (const std::string &gi : numbered(mig, "gi")) {
+        for (const std::string &ci : numbered(mig + gi, "ci")) {
             Device instance;
             instance.kind = pb::Device::KIND_MIG_INSTANCE;
             instance.parent = gpu.id;
-            instance.profile = gi.filename().string() + "/" + ci.filename().string();
+            instance.profile = gi + "/" + ci;
             instance.id = "mig:" + gpu.pci_addresses[0] + "/" + instance.profile;
             instance.model = gpu.model + " MIG instance";
             instance.pci_id = gpu.pci_id;
-            auto minor = read_cap_minor(ci / "access");
+            auto minor = read_cap_minor(mig + instance.profile + "/access");
             if (major && minor)
                 instance.nodes.push_back(
                     {"/dev/nvidia-caps/nvidia-cap" + std::to_string(*minor), *major, *minor});
@@ -115,12 +117,13 @@ std::vector<Device> mig_instances(const DeviceRoots &roots, Device &gpu) {
 
 std::string mig_layout(const DeviceRoots &roots) {
     std::string layout;
-    for (const fs::path &gpu : numbered(roots.proc + kCapabilities, "gpu")) {
-        layout += gpu.filename().string();
-        for (const fs::path &gi : numbered(gpu / "mig", "gi")) {
-            layout += "/" + gi.filename().string();
-            for (const fs::path &ci : numbered(gi, "ci"))
-                layout += "." + ci.filename().string();
+    for (const std::string &gpu : numbered(roots.proc + kCapabilities, "gpu")) {
+        std::string mig = mig_directory(roots, gpu);
+        layout += gpu;
+        for (const std::string &gi : numbered(mig, "gi")) {
+            layout += "/" + gi;
+            for (const std::string &ci : numbered(mig + gi, "ci"))
+                layout += "." + ci;
         }
         layout += " ";
     }

@@ -4,7 +4,9 @@
 #include "base/durable.h"
 
 #include <algorithm>
+#include <dirent.h>
 #include <limits>
+#include <memory>
 
 namespace tally {
 
@@ -29,13 +31,26 @@ std::optional<uint32_t> to_number(std::string_view digits) {
 
 } // namespace
 
+std::vector<std::string> list_names(const std::string &directory) {
+    std::vector<std::string> names;
+    std::unique_ptr<DIR, int (*)(DIR *)> open(opendir(directory.c_str()), closedir);
+    if (!open)
+        return names;
+    while (const dirent *entry = readdir(open.get())) {
+        std::string name = entry->d_name;
+        if (name != "." && name != "..")
+            names.push_back(std::move(name));
+        if (names.size() == kMostEntries)
+            break;
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 std::vector<fs::path> list_directory(const fs::path &directory) {
-    std::error_code none;
     std::vector<fs::path> found;
-    for (fs::directory_iterator at(directory, none), end;
-         !none && at != end && found.size() < kMostEntries; at.increment(none))
-        found.push_back(at->path());
-    std::sort(found.begin(), found.end());
+    for (const std::string &name : list_names(directory.string()))
+        found.push_back(directory / name);
     return found;
 }
 

@@ -13,7 +13,8 @@
 
 namespace tally {
 
-// The entries' paths by name; at most 65,536 of them. `directory` may be a symbolic link.
+// The entries' names, sorted; at most 65,536 of them. `directory` may be a symbolic link.
+std::vector<std::string> list_names(const std::string &directory);
 std::vector<std::filesystem::path> list_directory(const std::filesystem::path &directory);
 
 // An attribute's first line. Larger than a page, as none of sysfs is, it is not read at all.
