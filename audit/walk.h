@@ -17,6 +17,7 @@
 #include "audit/source.h"
 #include "audit/state.pb.h"
 #include "findings/entry.h"
+#include "findings/rule.h"
 
 #include <functional>
 #include <string>
@@ -41,6 +42,7 @@ struct WalkOptions {
     // new is visited, each host's last inventory and last statement.
     const pb::VerifyState *before = nullptr;
     std::function<void(const Entry &)> remember;
+    Limits limits; // what the rules hold to
 };
 
 struct Verified {

@@ -20,6 +20,7 @@ Examiner::Examiner(const Limits &limits) {
     rules_.push_back(device_rebound_rule());
     rules_.push_back(device_vanished_rule());
     rules_.push_back(device_moved_rule());
+    rules_.push_back(unknown_device_rule(limits));
 }
 
 void Examiner::add(const Entry &entry) {
