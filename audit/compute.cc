@@ -16,15 +16,17 @@ struct Share {
     std::string caveat;
 };
 
-bool is_nvidia(const DeviceRow &row) {
-    return row.id.starts_with("10de:");
+bool is_divided(const pb::Device &device) {
+    bool part = device.kind() == pb::Device::KIND_MIG_INSTANCE ||
+                device.kind() == pb::Device::KIND_PARTITION;
+    return !part && device.instances() > 0;
 }
 
 Share share_of(const pb::Device &device, const DeviceRow &row) {
     double instances = device.instances();
+    if (!computes(device))
+        return {0, "a way to others, which are held by themselves"};
     switch (device.kind()) {
-    case pb::Device::KIND_SHARED:
-        return {0, "a way to devices, which are held by themselves"};
     case pb::Device::KIND_MIG_INSTANCE: {
         auto slices = static_cast<double>(std::max<int64_t>(row.mig_slices, 1));
         double most = std::max(slices - std::max(instances - 1, 0.0), 1.0);
@@ -40,10 +42,8 @@ Share share_of(const pb::Device &device, const DeviceRow &row) {
     default:
         break;
     }
-    if (device.instances() == 0)
+    if (!is_divided(device))
         return {static_cast<double>(std::max(device.pci_addresses_size(), 1)), ""};
-    if (is_nvidia(row))
-        return {0, "its MIG instances compute, and are held by themselves"};
     return {1 / instances, "one of " + std::to_string(device.instances()) + " partitions"};
 }
 
@@ -53,6 +53,11 @@ double rate_at(const DeviceRow &row, uint32_t bits) {
 }
 
 } // namespace
+
+bool computes(const pb::Device &device) {
+    bool nvidia = device.pci_id().starts_with("10de:");
+    return device.kind() != pb::Device::KIND_SHARED && !(nvidia && is_divided(device));
+}
 
 std::optional<ComputeBound> compute_bound(const DeviceTable &table, const pb::Device &device,
                                           uint64_t held_ns) {

@@ -25,6 +25,10 @@ namespace tally {
 
 namespace pb = tallystick::v1;
 
+// Whether anything can be computed on it by itself: not on /dev/kfd, nor on an NVIDIA GPU while it
+// has MIG instances. Such a hold is shown like any other, and counts as no device held.
+bool computes(const pb::Device &device);
+
 struct ComputeBound {
     double operations = 0;       // at the fastest precision; a multiply-add counts two
     uint32_t bits = 0;           // of that precision

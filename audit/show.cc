@@ -106,15 +106,28 @@ void add_inventory(Page &page, const pb::Inventory &inventory) {
             if (!value.empty())
                 text += std::string(", ") + label + " " + printable(value);
         };
+        add("part of", device.parent());
+        add("part", device.profile());
+        add("vendor", device.vendor());
         add("model", device.model());
+        add("architecture", device.architecture());
+        if (device.instances() > 0)
+            add("divided in", std::to_string(device.instances()));
         for (const std::string &address : device.pci_addresses())
             add("PCI", address);
         add("PCI id", device.pci_id());
+        add("subsystem id", device.subsystem_id());
         add("UUID", device.uuid());
+        add("serial number", device.serial());
+        if (device.has_numa_node())
+            add("NUMA node", std::to_string(device.numa_node()));
+        add("driver", device.driver());
+        add("driver version", device.driver_version());
         for (const pb::Node &node : device.nodes())
             add("node",
                 node.path() + " (" + number(node.major()) + ":" + number(node.minor()) + ")");
         text += device.configured() ? ", configured" : ", discovered";
+        text += device.absent() ? ", not here any more" : "";
         page.line("device " + number(device.index()), text);
     }
 }

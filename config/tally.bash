@@ -7,15 +7,15 @@ _tally() {
     fi
     case ${COMP_WORDS[1]} in
     keys) options="--collector --expired --help --host --origin " ;;
-    verify) options="--fleet-root --help --log-keys --progress --state --threads " ;;
-    report) options="--by --csv --device --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
-    findings) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
-    hosts) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
-    timeline) options="--fleet-root --from --help --log-keys --progress --threads --to " ;;
-    concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
-    show) options="--fleet-root --help --log-keys --progress --threads " ;;
-    trace) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
-    prove) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    verify) options="--devices --fleet-root --help --log-keys --progress --state --threads " ;;
+    report) options="--by --csv --device --devices --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
+    findings) options="--csv --devices --fleet-root --help --json --log-keys --progress --threads " ;;
+    hosts) options="--csv --devices --fleet-root --help --json --log-keys --progress --threads " ;;
+    timeline) options="--devices --fleet-root --from --help --log-keys --progress --threads --to " ;;
+    concurrent) options="--by-parent --csv --device --devices --fleet-root --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
+    show) options="--devices --fleet-root --help --log-keys --progress --threads " ;;
+    trace) options="--device --devices --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    prove) options="--device --devices --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
     witness) options="--help --key --listen --log-keys --name --state " ;;
     esac
     case $word in
