@@ -57,7 +57,7 @@ ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
 ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc agent/*/*/*.cc)))
 # Judged centrally too: what an auditor should look at.
-FINDINGS := $(call objects,$(wildcard findings/*.cc))
+FINDINGS := $(call objects,$(wildcard findings/*.cc)) $(B)/obj/gen/findings/shipped_devices.o
 COLLECTOR := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(GRPC_OBJ) $(call objects,$(filter-out collector/main.cc,$(wildcard collector/*.cc)))
 AUDIT := $(BASE) $(ATTEST_CENTRAL) $(FINDINGS) $(call objects,$(filter-out audit/main.cc,$(wildcard audit/*.cc)))
 
@@ -99,6 +99,12 @@ $(SKELETON): $(GEN)/bpf/tally.o
 WORK_SKELETONS := $(patsubst %.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/work/*.bpf.c))
 $(GEN)/bpf/work/%.skel.h: $(GEN)/bpf/work/%.bpf.o
 	bpftool gen skeleton $< name $*_bpf > $@
+
+# The auditor's device table, built in.
+$(GEN)/findings/shipped_devices.cc: config/devices.toml
+	@mkdir -p $(@D)
+	{ printf 'namespace tally { extern const char *const kShippedDevices; const char *const kShippedDevices = R"toml('; \
+	  cat $<; echo ')toml"; }'; } > $@
 
 GENERATED_HEADERS := $(PROTO:%=$(GEN)/%.pb.h) $(PROTO_CENTRAL:%=$(GEN)/%.pb.h) $(PROTO_AGENT:%=$(GEN)/%.pb.h) $(GEN)/attest/ledger.grpc.pb.h $(SKELETON) $(WORK_SKELETONS)
 generate: $(GENERATED_HEADERS)

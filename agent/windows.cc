@@ -291,9 +291,14 @@ Status Windows::cut(Snapshot snapshot) {
     TALLY_TRY(attest(snapshot, recorder_->rung()));
     last_ = std::move(snapshot);
     std::set<uint64_t> in_use;
-    for (const auto &[key, totals] : last_.usage)
+    std::set<uint32_t> held; // devices
+    for (const auto &[key, totals] : last_.usage) {
         in_use.insert(key.workload);
+        if (totals.open_files > 0 || untracked_.contains(key))
+            held.insert(key.device);
+    }
     workloads_->keep_only(in_use);
+    inventory_.forget(held);
     return ok();
 }
 

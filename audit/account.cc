@@ -40,7 +40,7 @@ Result<Account> take_account(const Source &source, const Trust &trust, UsageSums
                              const WalkOptions &options, const Visit &also) {
     Account account;
     account.usage = std::move(usage);
-    Examiner examiner;
+    Examiner examiner(options.limits);
     TALLY_TRY(examine(account, examiner, source, trust, options, also));
     return account;
 }
@@ -52,7 +52,7 @@ Result<Account> take_account_since(const Source &source, const Trust &trust,
         return before.error();
     const pb::VerifyState *known = before->has_value() ? &**before : nullptr;
     Account account;
-    Examiner examiner;
+    Examiner examiner(options.limits);
     StateKeeper keeper(known);
     if (known != nullptr)
         TALLY_TRY(restore(examiner, *known));

@@ -54,6 +54,8 @@ std::string at_once(const Peak &peak) {
 std::vector<Concurrent> concurrent(const Holds &holds, bool by_parent) {
     std::map<std::string, std::map<std::pair<std::string, std::string>, Held>> by_who;
     for (const auto &[holder, spans] : holds.spans()) {
+        if (!holds.computes(holder))
+            continue;
         const std::string &who =
             by_parent && !holder.parent.empty() ? holder.parent : holder.tenant;
         Held &held = by_who[who][{holder.host, holder.device}];

@@ -1,5 +1,7 @@
 #include "audit/holds.h"
 
+#include "audit/compute.h"
+
 #include <algorithm>
 
 namespace tally {
@@ -14,6 +16,9 @@ void Holds::add(const Entry &entry) {
     for (const pb::Usage &usage : entry.statement().usage()) {
         if (usage.held_ns() == 0 || !question_.covers(entry, usage))
             continue;
+        const pb::Device *device = entry.device(usage);
+        if (device == nullptr || tally::computes(*device))
+            computing_.emplace(entry.statement().host(), entry.device_id(usage));
         const pb::Workload &workload = entry.workload(usage);
         uint64_t &ns = held[{entry.statement().host(), entry.device_id(usage), workload.tenant(),
                              workload.parent()}];

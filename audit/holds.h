@@ -35,10 +35,15 @@ public:
     // Takes a host's attestations in order.
     void add(const Entry &entry);
     const std::map<Holder, std::vector<Span>> &spans() const { return spans_; }
+    // Whether its device was one that computes by itself (compute.h) in any of its windows.
+    bool computes(const Holder &holder) const {
+        return computing_.contains({holder.host, holder.device});
+    }
 
 private:
     Question question_;
     std::map<Holder, std::vector<Span>> spans_;
+    std::set<std::pair<std::string, std::string>> computing_; // host, device
 };
 
 } // namespace tally

@@ -83,6 +83,7 @@ WalkOptions walk_options(const Options &options) {
     WalkOptions walk;
     walk.threads = options.threads;
     walk.progress = progress(options, "verified", "attestations");
+    walk.limits.known_devices = options.table.ids();
     return walk;
 }
 
@@ -322,6 +323,12 @@ int run(int argc, char **argv) {
         if (error.get_exit_code() == 0)
             return app.exit(error); // --help and --version
         return fail(Error{std::string(error.what()) + " (try --help)"});
+    }
+    if (!options.devices.empty()) {
+        auto table = DeviceTable::load(options.devices);
+        if (!table)
+            return fail(table.error());
+        options.table = *std::move(table);
     }
     return dispatch(app, options);
 }

@@ -42,6 +42,8 @@ CLI::App &add_command(CLI::App &app, const char *name, const char *what, const s
         keys->required();
         root->required();
     }
+    command.add_option("--devices", options.devices,
+                       "device table to use in place of the one that is built in, TOML");
     command.add_option("--threads", options.threads, "that verify signatures; 0: one a core")
         ->capture_default_str();
     command.add_flag("--progress", options.progress,

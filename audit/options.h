@@ -6,6 +6,7 @@
 #include "audit/keys.h"
 #include "audit/question.h"
 #include "audit/witness_server.h"
+#include "findings/device_table.h"
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -24,6 +25,8 @@ struct Options {
     unsigned threads = 0;
     bool progress = false;
     std::string state; // of `tally verify`
+    std::string devices;
+    DeviceTable table = DeviceTable::shipped(); // or what `devices` has, once it is read
 
     QuestionWords question;
     std::vector<std::string> by;

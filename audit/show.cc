@@ -130,15 +130,28 @@ void add_inventory(Page &page, const pb::Inventory &inventory) {
             if (!value.empty())
                 text += std::string(", ") + label + " " + printable(value);
         };
+        add("part of", device.parent());
+        add("part", device.profile());
+        add("vendor", device.vendor());
         add("model", device.model());
+        add("architecture", device.architecture());
+        if (device.instances() > 0)
+            add("divided in", std::to_string(device.instances()));
         for (const std::string &address : device.pci_addresses())
             add("PCI", address);
         add("PCI id", device.pci_id());
+        add("subsystem id", device.subsystem_id());
         add("UUID", device.uuid());
+        add("serial number", device.serial());
+        if (device.has_numa_node())
+            add("NUMA node", std::to_string(device.numa_node()));
+        add("driver", device.driver());
+        add("driver version", device.driver_version());
         for (const pb::Node &node : device.nodes())
             add("node", node.path() + " (" + std::to_string(node.major()) + ":" +
                             std::to_string(node.minor()) + ")");
         text += device.configured() ? ", configured" : ", discovered";
+        text += device.absent() ? ", not here any more" : "";
         page.line("device " + std::to_string(device.index()), text);
     }
 }
@@ -175,18 +188,18 @@ std::string describe(const ExplanationEntry &entry) {
     const OpenedExplanation &opened = entry.opened;
     const pb::Explanation &said = opened.explanation;
     Page page;
-    page.line("log index", number(entry.index));
+    page.line("log index", std::to_string(entry.index));
     page.line("sha256", to_hex(opened.digest));
     page.line("signed by", opened.who + ", " + utc_time(said.wall_ns()) + " by its own clock");
     for (const pb::FindingName &name : said.findings())
         page.line(said.withdrawn() ? "opens again" : "explains",
                   id_of(name) + ": " + name.host() +
-                      (name.sequence() > 0 ? ", sequence " + number(name.sequence()) : "") +
-                      ", log index " + number(name.log_index()) + ", sha256 " +
+                      (name.sequence() > 0 ? ", sequence " + std::to_string(name.sequence()) : "") +
+                      ", log index " + std::to_string(name.log_index()) + ", sha256 " +
                       to_hex(view(name.entry())));
     page.line("why", said.why());
     page.line("reference", said.reference().empty() ? "none" : said.reference());
-    page.line("certificate", number(said.certificate().size()) + " bytes, sha256 " +
+    page.line("certificate", std::to_string(said.certificate().size()) + " bytes, sha256 " +
                                  to_hex(sha256(view(said.certificate()))));
     return page.text();
 }

@@ -18,6 +18,7 @@
 #include "audit/source.h"
 #include "audit/state.pb.h"
 #include "findings/entry.h"
+#include "findings/rule.h"
 
 #include <functional>
 #include <string>
@@ -51,6 +52,7 @@ struct WalkOptions {
     std::function<void(const Entry &)> remember;
     // Explanations of findings, in their places among the attestations.
     std::function<void(const ExplanationEntry &)> explanation;
+    Limits limits; // what the rules hold to
 };
 
 struct Verified {

@@ -6,6 +6,7 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
+#include <cmath>
 #include <set>
 
 namespace tally {
@@ -78,6 +79,22 @@ TomlTable &TomlTable::integer(const char *key, int64_t &out, int64_t least, int6
         else
             parsed_->fail(error(key, "must be a whole number from " + std::to_string(least) +
                                          " to " + std::to_string(most)));
+    }
+    return *this;
+}
+
+TomlTable &TomlTable::number(const char *key, double &out, double least, double most) {
+    if (const toml::node *node = parsed_->find(key)) {
+        const auto *whole = node->as_integer();
+        const auto *value = node->as_floating_point();
+        double given = whole != nullptr   ? static_cast<double>(whole->get())
+                       : value != nullptr ? value->get()
+                                          : NAN;
+        if (given >= least && given <= most) // which NaN is not
+            out = given;
+        else
+            parsed_->fail(error(key, "must be a number from " + std::to_string(least) + " to " +
+                                         std::to_string(most)));
     }
     return *this;
 }

@@ -22,6 +22,7 @@ public:
     // returns it, or an error for the first key that was never read.
     TomlTable &string(const char *key, std::string &out);
     TomlTable &integer(const char *key, int64_t &out, int64_t least, int64_t most);
+    TomlTable &number(const char *key, double &out, double least, double most); // whole ones too
     TomlTable &boolean(const char *key, bool &out);
     TomlTable &strings(const char *key, std::vector<std::string> &out);
     TomlTable &required(const char *key); // an error if the key is absent

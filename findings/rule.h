@@ -3,10 +3,13 @@
 #pragma once
 
 #include "findings/coverage.h"
+#include "findings/device_table.h"
 #include "findings/finding.h"
 
 #include <memory>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace tally {
@@ -18,6 +21,7 @@ struct Limits {
     uint64_t silence_ns = 900'000'000'000;       // how long a host may say nothing
     uint64_t judged_from_ns = 3'600'000'000'000; // coverage of less time than this is not judged
     uint64_t coverage_permille = 990;
+    std::set<std::string> known_devices = DeviceTable::shipped().ids(); // PCI ids
 };
 
 class Rule {
@@ -53,5 +57,6 @@ std::unique_ptr<Rule> device_vanished_rule();
 std::unique_ptr<Rule> device_moved_rule();
 std::unique_ptr<Rule> work_without_hold_rule();
 std::unique_ptr<Rule> sources_disagree_rule();
+std::unique_ptr<Rule> unknown_device_rule(const Limits &limits);
 
 } // namespace tally

@@ -20,6 +20,7 @@ Guard::Guard(Loop &loop, Note note) : note_(std::move(note)), drivers_(note_) {
         [this](const std::string &detail) { note_(pb::Event::KIND_AGENT_PAUSED, detail); });
     start("clock", watch_clock(loop));
     start("uevents", watch_uevents(loop));
+    start("mig", watch_mig(loop));
 }
 
 void Guard::start(const char *name, const Status &started) {
@@ -45,6 +46,22 @@ Status Guard::watch_uevents(Loop &loop) {
     return ok();
 }
 
+Status Guard::watch_mig(Loop &loop) {
+    auto mig = MigWatch::start();
+    if (!mig)
+        return mig.error();
+    TALLY_TRY(loop.watch(mig->fd(), [this](uint32_t) {
+        if (mig_ && mig_->check())
+            look_soon();
+    }));
+    mig_ = std::move(*mig);
+    return ok();
+}
+
+void Guard::look_soon() {
+    look_due_ns_ = std::min(look_due_ns_, std::max(now().boottime_ns, looked_ns_ + kBetweenLooks));
+}
+
 void Guard::read_clock() {
     if (!clock_)
         return;
@@ -62,8 +79,7 @@ void Guard::read_uevents() {
         concerned |= concerns_devices(event);
     }
     if (concerned)
-        look_due_ns_ =
-            std::min(look_due_ns_, std::max(now().boottime_ns, looked_ns_ + kBetweenLooks));
+        look_soon();
 }
 
 void Guard::resume(Instant last) {
@@ -81,6 +97,13 @@ void Guard::looked(const Inventory &inventory) {
     look_due_ns_ = kNever;
     read_uevents(); // before sysfs is read again, or their drivers would be told twice
     drivers_.look();
+    if (mig_) {
+        if (auto watched = mig_->looked(); !watched) {
+            mig_.reset();
+            std::erase_if(hooks_, [](const HookState &hook) { return hook.name == "mig"; });
+            start("mig", watched);
+        }
+    }
     std::set<uint32_t> present(inventory.present().begin(), inventory.present().end());
     for (const auto &[index, device] : inventory.all())
         drivers_.watch(device.pci_addresses);

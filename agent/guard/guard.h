@@ -3,6 +3,7 @@
 //   the loop     agent stopped, frozen or starved
 //   clock        the wall clock set
 //   uevents      devices and their drivers, as they come and go
+//   mig          NVIDIA's MIG instances, likewise, within a second
 //   /proc/self   agent traced
 //
 // A watcher that cannot be had here is listed with the reason, like a hook, and the rest goes on.
@@ -10,6 +11,7 @@
 
 #include "agent/guard/clock_watch.h"
 #include "agent/guard/drivers.h"
+#include "agent/guard/mig_watch.h"
 #include "agent/guard/uevents.h"
 #include "agent/loop.h"
 #include "agent/record/devices.h"
@@ -47,6 +49,8 @@ private:
     void start(const char *name, const Status &started);
     Status watch_clock(Loop &loop);
     Status watch_uevents(Loop &loop);
+    Status watch_mig(Loop &loop);
+    void look_soon();
     void read_clock();
     void read_uevents();
     std::string describe(const Device &device) const;
@@ -55,6 +59,7 @@ private:
     std::vector<HookState> hooks_;
     std::optional<ClockWatch> clock_;
     std::optional<Uevents> uevents_;
+    std::optional<MigWatch> mig_;
     Drivers drivers_;
     bool introduced_ = false; // devices that are there at the start are no event
     std::set<uint32_t> present_;

@@ -66,7 +66,7 @@ std::optional<Uevent> parse_uevent(std::string_view message) {
 }
 
 bool concerns_devices(const Uevent &event) {
-    if (event.subsystem == "pci" || event.subsystem == "module")
+    if (event.subsystem == "pci" || event.subsystem == "module" || event.subsystem == "mdev")
         return true;
     return !event.node.empty() && event.subsystem != "block";
 }

@@ -29,8 +29,8 @@ struct Uevent {
 // One message as the kernel sends it; nothing if it is anything else.
 std::optional<Uevent> parse_uevent(std::string_view message);
 
-// Whether the devices that a tenant can hold may have changed: PCI functions, character device
-// nodes, and modules, for NVIDIA's makes its nodes without a word.
+// Whether the devices that a tenant can hold may have changed: PCI functions, mediated devices,
+// character device nodes, and modules, for NVIDIA's makes its nodes without a word.
 bool concerns_devices(const Uevent &event);
 
 class Uevents {

@@ -119,12 +119,25 @@ pb::Device to_message(uint32_t index, const Device &device) {
     pb::Device out;
     out.set_index(index);
     out.set_id(device.id);
-    out.set_model(printable(device.model)); // a driver's words; protobuf strings are UTF-8
+    out.set_kind(device.kind);
+    out.set_parent(device.parent);
+    out.set_vendor(device.vendor);
+    out.set_model(device.model);
+    out.set_profile(device.profile);
     for (const std::string &address : device.pci_addresses)
         out.add_pci_addresses(address);
     out.set_pci_id(device.pci_id);
-    out.set_uuid(printable(device.uuid));
+    out.set_subsystem_id(device.subsystem_id);
+    out.set_uuid(device.uuid);
+    out.set_serial(device.serial);
+    if (device.numa_node)
+        out.set_numa_node(*device.numa_node);
+    out.set_driver(device.driver);
+    out.set_driver_version(device.driver_version);
+    out.set_architecture(device.architecture);
+    out.set_instances(device.instances);
     out.set_configured(device.configured);
+    out.set_absent(device.absent);
     for (const DeviceNode &node : device.nodes) {
         pb::Node &to = *out.add_nodes();
         to.set_path(node.path);
@@ -137,11 +150,24 @@ pb::Device to_message(uint32_t index, const Device &device) {
 Device from_message(const pb::Device &message) {
     Device device;
     device.id = message.id();
+    device.kind = message.kind();
+    device.parent = message.parent();
+    device.vendor = message.vendor();
     device.model = message.model();
+    device.profile = message.profile();
     device.pci_addresses = {message.pci_addresses().begin(), message.pci_addresses().end()};
     device.pci_id = message.pci_id();
+    device.subsystem_id = message.subsystem_id();
     device.uuid = message.uuid();
+    device.serial = message.serial();
+    if (message.has_numa_node())
+        device.numa_node = message.numa_node();
+    device.driver = message.driver();
+    device.driver_version = message.driver_version();
+    device.architecture = message.architecture();
+    device.instances = message.instances();
     device.configured = message.configured();
+    device.absent = message.absent();
     for (const pb::Node &node : message.nodes())
         device.nodes.push_back({node.path(), node.major(), node.minor()});
     return device;

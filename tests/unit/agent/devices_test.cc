@@ -1,34 +1,17 @@
 // The inventory, read from trees laid out as sysfs and procfs are.
 #include "agent/record/devices.h"
 #include "bpf/wire.h"
-#include "tests/unit/agent/scratch.h"
+#include "tests/unit/agent/device_tree.h"
 
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 
 namespace tally {
 namespace {
 
-namespace fs = std::filesystem;
-
-class DeviceTree : public testing::Test {
+class Devices : public testing::Test {
 protected:
-    DeviceTree() {
-        fs::create_directories(scratch_.path() + "/sys/bus/pci/devices");
-        fs::create_directories(scratch_.path() + "/proc");
-    }
-
-    void file(const std::string &path, const std::string &contents) {
-        fs::path full = scratch_.path() + "/" + path;
-        fs::create_directories(full.parent_path());
-        std::ofstream(full) << contents;
-    }
-    void link(const std::string &path, const std::string &target) {
-        fs::path full = scratch_.path() + "/" + path;
-        fs::create_directories(full.parent_path());
-        fs::create_symlink(target, full);
-    }
+    void file(const std::string &path, const std::string &contents) { tree_.file(path, contents); }
+    void link(const std::string &path, const std::string &target) { tree_.link(path, target); }
     void pci(const std::string &address, const std::string &code, const std::string &vendor,
              const std::string &device) {
         std::string base = "sys/bus/pci/devices/" + address + "/";
@@ -37,13 +20,13 @@ protected:
         file(base + "device", device + "\n");
     }
     Discovery discover(const std::vector<ConfiguredDevice> &configured = {}) {
-        return discover_devices({scratch_.path() + "/sys", scratch_.path() + "/proc"}, configured);
+        return discover_devices(tree_.roots(), configured);
     }
 
-    Scratch scratch_;
+    DeviceTree tree_;
 };
 
-TEST_F(DeviceTree, AcceleratorsAreKnownByClassOrNode) {
+TEST_F(Devices, AcceleratorsAreKnownByClassOrNode) {
     pci("0000:01:00.0", "0x030000", "0x10de", "0x2330");
     pci("0000:02:00.0", "0x030200", "0x10de", "0x2331");
     pci("0000:03:00.0", "0x120000", "0x1da3", "0x1020");
@@ -61,7 +44,7 @@ TEST_F(DeviceTree, AcceleratorsAreKnownByClassOrNode) {
     EXPECT_TRUE(devices[2].nodes.empty()); // exists, and nobody can hold it
 }
 
-TEST_F(DeviceTree, NvidiaNodesComeFromTheDriversOwnFile) {
+TEST_F(Devices, NvidiaNodesComeFromTheDriversOwnFile) {
     pci("0000:3b:00.0", "0x030200", "0x10de", "0x2330");
     file("proc/driver/nvidia/gpus/0000:3b:00.0/information",
          "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 45\nGPU UUID: \t "
@@ -75,7 +58,7 @@ TEST_F(DeviceTree, NvidiaNodesComeFromTheDriversOwnFile) {
     EXPECT_EQ(devices[0].nodes[0], (DeviceNode{"/dev/nvidia3", 195, 3}));
 }
 
-TEST_F(DeviceTree, DrmAndAccelNodesBelongToTheirFunction) {
+TEST_F(Devices, DrmAndAccelNodesBelongToTheirFunction) {
     pci("0000:c1:00.0", "0x120000", "0x1002", "0x74a1");
     file("sys/bus/pci/devices/0000:c1:00.0/drm/card1/dev", "226:1\n");
     file("sys/bus/pci/devices/0000:c1:00.0/drm/renderD129/dev", "226:129\n");
@@ -87,7 +70,7 @@ TEST_F(DeviceTree, DrmAndAccelNodesBelongToTheirFunction) {
     EXPECT_EQ(devices[0].nodes[2], (DeviceNode{"/dev/accel/accel0", 261, 0}));
 }
 
-TEST_F(DeviceTree, FunctionsBehindOneVfioGroupAreOneDevice) {
+TEST_F(Devices, FunctionsBehindOneVfioGroupAreOneDevice) {
     for (const char *address : {"0000:41:00.0", "0000:42:00.0"}) {
         pci(address, "0x030200", "0x10de", "0x2330");
         link("sys/bus/pci/devices/" + std::string(address) + "/iommu_group",
@@ -104,7 +87,7 @@ TEST_F(DeviceTree, FunctionsBehindOneVfioGroupAreOneDevice) {
     EXPECT_EQ(devices[0].nodes[1], (DeviceNode{"/dev/vfio/devices/vfio0", 510, 0}));
 }
 
-TEST_F(DeviceTree, DrmDevicesOffThePciBusCountToo) {
+TEST_F(Devices, DrmDevicesOffThePciBusCountToo) {
     file("sys/devices/platform/vgem/drm/renderD128/dev", "226:128\n");
     link("sys/devices/platform/vgem/subsystem", "../../../bus/platform");
     link("sys/devices/platform/vgem/drm/renderD128/device", "../..");
@@ -115,7 +98,7 @@ TEST_F(DeviceTree, DrmDevicesOffThePciBusCountToo) {
     EXPECT_EQ(devices[0].nodes[0], (DeviceNode{"/dev/dri/renderD128", 226, 128}));
 }
 
-TEST_F(DeviceTree, BrokenAttributesAreNoDeviceNodes) {
+TEST_F(Devices, BrokenAttributesAreNoDeviceNodes) {
     pci("0000:01:00.0", "0x030200", "0x10de", "0x2330");
     file("sys/bus/pci/devices/0000:01:00.0/drm/card0/dev", "not a number\n");
     file("sys/bus/pci/devices/0000:01:00.0/drm/card1/dev", "");
@@ -124,11 +107,10 @@ TEST_F(DeviceTree, BrokenAttributesAreNoDeviceNodes) {
     EXPECT_TRUE(devices[0].nodes.empty());
 }
 
-TEST_F(DeviceTree, AConfiguredNodeMustBeACharacterDevice) {
+TEST_F(Devices, AConfiguredNodeMustBeACharacterDevice) {
     file("plain", "x");
-    auto found = discover({{"gone", "/dev/no-such-node"},
-                           {"file", scratch_.path() + "/plain"},
-                           {"null", "/dev/null"}});
+    auto found = discover(
+        {{"gone", "/dev/no-such-node"}, {"file", tree_.path() + "/plain"}, {"null", "/dev/null"}});
     ASSERT_EQ(found.devices.size(), 1U);
     EXPECT_EQ(found.devices[0].id, "node:null");
     EXPECT_TRUE(found.devices[0].configured);

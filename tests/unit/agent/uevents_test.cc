@@ -63,6 +63,7 @@ TEST(Uevent, OnlyWhatMayChangeTheInventoryConcernsIt) {
     EXPECT_TRUE(of("drm", "dri/card0"));
     EXPECT_TRUE(of("vfio", "vfio/12"));
     EXPECT_TRUE(of("module", ""));
+    EXPECT_TRUE(of("mdev", ""));
     EXPECT_FALSE(of("block", "loop0"));
     EXPECT_FALSE(of("net", ""));
     EXPECT_FALSE(of("queues", ""));

@@ -215,6 +215,28 @@ TEST_F(Misconduct, ADeviceBecameAnother) {
               }),
               Kinds{"device"});
 }
+// The test device is held in every statement.
+std::function<void(pb::Statement &)> with_pci_id(const std::string &id) {
+    return [id](pb::Statement &statement) {
+        pb::Device &device = *statement.mutable_inventory()->add_devices();
+        device.set_id(TestHost::kDevice);
+        device.set_pci_id(id);
+    };
+}
+TEST_F(Misconduct, AHeldDeviceIsInNoTable) {
+    EXPECT_EQ(planted(with_pci_id("10de:ffff")), Kinds{"unknown_device"});
+    EXPECT_TRUE(
+        last_.starts_with("node:/dev/test0 was held, and the device table does not know its "
+                          "PCI id 10de:ffff"))
+        << last_;
+}
+TEST_F(Misconduct, OneOfTwoFunctionsBehindAGroupIsInNoTable) {
+    EXPECT_EQ(planted(with_pci_id("10de:2330+dead:beef")), Kinds{"unknown_device"});
+    EXPECT_NE(last_.find("PCI id dead:beef"), std::string::npos) << last_;
+}
+TEST_F(Misconduct, AHeldDeviceThatTheTableKnowsIsNoFinding) {
+    EXPECT_EQ(planted(with_pci_id("10de:2330")), Kinds{});
+}
 TEST_F(Misconduct, ADriverWasUnboundFromADevice) {
     EXPECT_EQ(planted_event(pb::Event::KIND_DRIVER_UNBOUND), Kinds{"device"});
 }

@@ -167,6 +167,37 @@ TEST_F(QuestionsAudit, DevicesHeldAtOnceAreCountedAndSoIsStructuringUnderOnePare
         EXPECT_NE(json.find(part), std::string::npos) << part << "\n" << json;
 }
 
+// Each user of a MIG instance holds its GPU as well, and of an AMD GPU /dev/kfd: no device more.
+TEST_F(QuestionsAudit, WhatComputesNothingByItselfIsNoDeviceAtOnce) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        auto add = [&](uint32_t index, const char *id, pb::Device::Kind kind) -> pb::Device & {
+            pb::Device &device = *statement.mutable_inventory()->add_devices();
+            device.set_index(index);
+            device.set_id(id);
+            device.set_kind(kind);
+            return device;
+        };
+        pb::Device &gpu = add(1, "pci:0000:3b:00.0", pb::Device::KIND_WHOLE);
+        gpu.set_pci_id("10de:2330");
+        gpu.set_instances(1);
+        add(2, "mig:0000:3b:00.0/gi1/ci0", pb::Device::KIND_MIG_INSTANCE).set_instances(1);
+        add(3, "kfd", pb::Device::KIND_SHARED);
+        statement.mutable_workloads(0)->set_tenant("acme");
+        pb::Usage held = statement.usage(0);
+        held.set_held_ns(TestHost::kWindow);
+        statement.clear_usage();
+        for (uint32_t index : {1, 2, 3}) {
+            held.set_device(index);
+            *statement.add_usage() = held;
+        }
+    });
+    log.publish();
+    auto rows = concurrent(holds(), false);
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].certain.devices, 1U);
+    EXPECT_EQ(holds().spans().size(), 3U); // and each is in the timeline
+}
+
 TEST_F(QuestionsAudit, ABundleProvesAFigureWithoutTheLog) {
     for (uint64_t i = 0; i < 300; i++) {
         say_at(gpu1, kNoon + i * TestHost::kWindow, {{"acme", "", 2}, {"globex", "", 3, 1}});
