@@ -74,7 +74,15 @@ Status read_device(TomlTable &table, Config &config) {
 
 Status read_identity(TomlTable &table, Config &config) {
     table.strings("sources", config.sources);
+    table.strings("tenant_names", config.tenant_names);
     TALLY_TRY(table.finish());
+    for (const std::string &key : config.tenant_names) {
+        if (key.empty() || key.size() > 64 || printable(key) != key ||
+            key.find_first_of("=/ ") != std::string::npos)
+            return table.error("tenant_names", "\"" + printable(key) +
+                                                   "\" is no key of a name, such as "
+                                                   "openstack.project");
+    }
     for (const std::string &name : config.sources) {
         if (make_source(name) != nullptr)
             continue;

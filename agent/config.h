@@ -23,6 +23,8 @@ struct Config {
     int64_t spool_megabytes = 256;
     RecorderConfig recorder;
     std::vector<std::string> sources = source_names(); // of identities, in the order they are asked
+    std::vector<std::string>
+        tenant_names; // keys of names that are a tenant's, if no rule says more
 
     std::string signing_key;
     std::string signing_certificate;

@@ -31,7 +31,8 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
     for (const std::string &name : config_.sources)
         sources.push_back(make_source(name));
     workloads_ = std::make_unique<Workloads>(
-        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), std::move(tenants)));
+        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), {}));
+    put_in_force(std::move(tenants));
     auto recorder =
         Recorder::start(config_.recorder, [this](const wire_edge &edge) { act_on(edge); });
     if (!recorder)
@@ -121,6 +122,7 @@ void Windows::restore(const pb::Baseline &baseline) {
     inventory_.restore(std::move(devices));
     for (const pb::Workload &workload : baseline.workloads())
         workloads_->restore(workload.cgroup_id(), from_message(workload));
+    restored_ = true;
     for (const pb::Statement &statement : baseline.statements()) {
         for (const pb::Usage &usage : statement.usage()) {
             if (usage.untracked() > 0 || usage.was_untracked())
@@ -203,8 +205,11 @@ Result<bool> Windows::turn() {
             TALLY_TRY(recorder_->scan());
         plan_scan();
     }
+    auto renamed = name_anew();
+    if (!renamed)
+        return renamed;
     if (at < next_window_ns_ && !(idle_ && recorder_->anything_held()))
-        return false;
+        return renamed;
     uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
     next_window_ns_ = std::exchange(idle_, false) ? at + window : next_window_ns_ + window;
     if (next_window_ns_ <= at)
@@ -224,6 +229,10 @@ Result<bool> Windows::turn() {
 }
 
 Status Windows::finish() {
+    return cut_now();
+}
+
+Status Windows::cut_now() {
     TALLY_TRY(inspect());
     auto snapshot = take_snapshot();
     if (!snapshot)
@@ -239,7 +248,67 @@ Result<bool> Windows::end_window() {
     idle_ = nothing_new(*snapshot);
     if (!idle_)
         TALLY_TRY(cut(std::move(*snapshot)));
+    adopt(workloads_->read_again(/*all=*/false));
     return !idle_;
+}
+
+// By new tenant files, or what an agent before this one knew is held against what is so now.
+// Whether a window was cut for it.
+Result<bool> Windows::name_anew() {
+    if ((!restored_ && !next_tenants_) || chain_.spool().is_full())
+        return false;
+    if (std::exchange(restored_, false)) {
+        auto cut = rename([&] { return workloads_->read_again(/*all=*/true); });
+        if (!cut || *cut)
+            return cut; // new files wait for the next turn
+    }
+    if (!next_tenants_)
+        return false;
+    auto cut = rename([&] { return workloads_->under(*next_tenants_); });
+    if (!cut)
+        return cut;
+    bool others = next_tenants_->digest() != workloads_->tenants().digest();
+    put_in_force(std::move(*std::exchange(next_tenants_, std::nullopt)));
+    if (!others) {
+        log_.notice("tenant files: as they were before");
+        return cut;
+    }
+    introduce_ = true;
+    std::string detail = "tenant files: " + std::to_string(workloads_->tenants().size()) +
+                         " rules; the configuration's digest is now " +
+                         to_hex(view(self_.config_digest()));
+    log_.notice(detail);
+    events_.note(pb::Event::KIND_CONFIG_CHANGED, detail, now().boottime_ns);
+    return cut;
+}
+
+// If any tenant changes by what `find` finds, the window ends here, under the names as they were.
+Result<bool> Windows::rename(const std::function<std::vector<Renamed>()> &find) {
+    bool moves = workloads_->moves_any(find());
+    if (moves)
+        TALLY_TRY(cut_now());
+    adopt(find());
+    return moves;
+}
+
+void Windows::adopt(std::vector<Renamed> renamed) {
+    std::set<uint64_t> holding;
+    for (const auto &[key, totals] : last_.usage) {
+        if (totals.open_files > 0 || untracked_.contains(key))
+            holding.insert(key.workload);
+    }
+    for (const TenantChange &change : workloads_->adopt(std::move(renamed))) {
+        if (!holding.contains(change.cgroup_id))
+            continue;
+        log_.warning(event_line(pb::Event::KIND_TENANT_CHANGED, change.text()));
+        events_.note(pb::Event::KIND_TENANT_CHANGED, change.text(), last_.at.boottime_ns);
+    }
+}
+
+void Windows::put_in_force(Tenants tenants) {
+    workloads_->set_tenants(std::move(tenants));
+    Digest digest = Sha256().update(config_.digest).update(workloads_->tenants().digest()).finish();
+    self_.set_config_digest(digest.data(), digest.size());
 }
 
 Status Windows::inspect() {
