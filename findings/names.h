@@ -4,6 +4,7 @@
 #include "attest/rungs.h"
 
 #include <string>
+#include <vector>
 
 namespace tally {
 
@@ -13,5 +14,10 @@ std::string rung_precision(pb::Rung rung); // "opens exact, releases to one scan
 std::string event_name(pb::Event::Kind kind);
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
 std::string cgroup_name(const pb::Workload &workload);
+
+// Whom the tenant buys through, the payer last.
+std::vector<std::string> parties_above(const pb::Workload &workload);
+// Who pays in the end: the tenant itself, if it buys through nobody.
+const std::string &payer_of(const pb::Workload &workload);
 
 } // namespace tally
