@@ -4,6 +4,7 @@
 #include "base/durable.h"
 
 #include <algorithm>
+#include <malloc.h>
 
 namespace tally {
 
@@ -55,6 +56,8 @@ std::optional<Failure> Agent::prepare() {
 }
 
 std::optional<Failure> Agent::run() {
+    // A full window's buffers go back to the kernel: set, this does not grow with what was freed.
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
     if (auto failure = open_chain())
         return failure;
     if (auto failure = start_recording())

@@ -252,65 +252,6 @@ Result<bool> Windows::end_window() {
     return !idle_;
 }
 
-// By new tenant files, or what an agent before this one knew is held against what is so now.
-// Whether a window was cut for it.
-Result<bool> Windows::name_anew() {
-    if ((!restored_ && !next_tenants_) || chain_.spool().is_full())
-        return false;
-    if (std::exchange(restored_, false)) {
-        auto cut = rename([&] { return workloads_->read_again(/*all=*/true); });
-        if (!cut || *cut)
-            return cut; // new files wait for the next turn
-    }
-    if (!next_tenants_)
-        return false;
-    auto cut = rename([&] { return workloads_->under(*next_tenants_); });
-    if (!cut)
-        return cut;
-    bool others = next_tenants_->digest() != workloads_->tenants().digest();
-    put_in_force(std::move(*std::exchange(next_tenants_, std::nullopt)));
-    if (!others) {
-        log_.notice("tenant files: as they were before");
-        return cut;
-    }
-    introduce_ = true;
-    std::string detail = "tenant files: " + std::to_string(workloads_->tenants().size()) +
-                         " rules; the configuration's digest is now " +
-                         to_hex(view(self_.config_digest()));
-    log_.notice(detail);
-    events_.note(pb::Event::KIND_CONFIG_CHANGED, detail, now().boottime_ns);
-    return cut;
-}
-
-// If any tenant changes by what `find` finds, the window ends here, under the names as they were.
-Result<bool> Windows::rename(const std::function<std::vector<Renamed>()> &find) {
-    bool moves = workloads_->moves_any(find());
-    if (moves)
-        TALLY_TRY(cut_now());
-    adopt(find());
-    return moves;
-}
-
-void Windows::adopt(std::vector<Renamed> renamed) {
-    std::set<uint64_t> holding;
-    for (const auto &[key, totals] : last_.usage) {
-        if (totals.open_files > 0 || untracked_.contains(key))
-            holding.insert(key.workload);
-    }
-    for (const TenantChange &change : workloads_->adopt(std::move(renamed))) {
-        if (!holding.contains(change.cgroup_id))
-            continue;
-        log_.warning(event_line(pb::Event::KIND_TENANT_CHANGED, change.text()));
-        events_.note(pb::Event::KIND_TENANT_CHANGED, change.text(), last_.at.boottime_ns);
-    }
-}
-
-void Windows::put_in_force(Tenants tenants) {
-    workloads_->set_tenants(std::move(tenants));
-    Digest digest = Sha256().update(config_.digest).update(workloads_->tenants().digest()).finish();
-    self_.set_config_digest(digest.data(), digest.size());
-}
-
 Status Windows::inspect() {
     TALLY_TRY(look_for_devices());
     guard_.inspect();
@@ -367,6 +308,8 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         for (const pb::Workload &workload : statement.workloads())
             workloads_->told(workload.cgroup_id());
     }
+    note_untracked(until);
+    workloads_->forget_gone(holding(until)); // they have been told, and are nobody's baseline
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
     recorder_->forget_gap();
     if (introduce) {
@@ -374,7 +317,6 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         introduced_ns_ = until.at.boottime_ns;
     }
     events_.clear();
-    note_untracked(until);
     window_begin_ = until.at;
     return ok();
 }

@@ -70,6 +70,7 @@ private:
     Status cut(Snapshot snapshot);
     Result<bool> name_anew();
     Result<bool> rename(const std::function<std::vector<Renamed>()> &find);
+    std::set<uint64_t> holding(const Snapshot &snapshot) const; // perhaps, too
     void adopt(std::vector<Renamed> renamed);
     void put_in_force(Tenants tenants);
     Result<Snapshot> take_snapshot();

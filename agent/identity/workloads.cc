@@ -36,6 +36,12 @@ void Workloads::keep_only(const std::set<uint64_t> &in_use) {
     std::erase_if(known_, [&](const auto &entry) { return !in_use.contains(entry.first); });
 }
 
+void Workloads::forget_gone(const std::set<uint64_t> &holding) {
+    std::erase_if(known_, [&](const auto &entry) {
+        return !holding.contains(entry.first) && resolver_.is_gone(entry.first);
+    });
+}
+
 std::vector<Renamed> Workloads::read_again(bool all) const {
     std::vector<Renamed> renamed;
     for (const auto &[id, known] : known_) {

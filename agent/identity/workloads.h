@@ -45,6 +45,8 @@ public:
     const std::map<uint64_t, Workload> &known() const { return known_; }
     // Forgets all but those still in use.
     void keep_only(const std::set<uint64_t> &in_use);
+    // Forgets those that hold nothing any more and whose cgroup is gone.
+    void forget_gone(const std::set<uint64_t> &holding);
 
     // Whoever reads otherwise now: because a file has changed (at most a few stat(2) for each that
     // was read from files), or, with `all`, whatever it was read from. Whose cgroup is gone stays.

@@ -73,12 +73,15 @@ TEST(ShortLived, EveryHoldIsNamedOrKeptAndTheAgentStaysSmall) {
     forget_peak(lab.agent().pid()); // loading BPF takes more than all that comes later
     long before = resident_kib(lab.agent().pid(), "VmRSS:");
 
+    long halfway = 0;
     size_t opened = 0;
     uint64_t begin = boottime_ns();
     for (size_t i = 0; i < count; i++) {
         uint64_t due = begin + i * kEvery;
         if (uint64_t at = boottime_ns(); at < due)
             sleep_ms(static_cast<unsigned>((due - at) / 1'000'000));
+        if (i == count / 2)
+            halfway = resident_kib(lab.agent().pid(), "VmRSS:");
         const char *whose = i % 2 == 0 ? "/acme-" : "/other-";
         opened += live(parent + whose + std::to_string(i)) ? 1 : 0;
     }
@@ -112,10 +115,11 @@ TEST(ShortLived, EveryHoldIsNamedOrKeptAndTheAgentStaysSmall) {
     std::printf("%zu workloads in %.1f s: opens of acme %zu, of named others %zu, gone before they "
                 "could be named %zu; %zu bytes for each\n",
                 count, taken, acme, other, unnamed, bytes / count);
-    std::printf("tallyd: %ld KiB before, %ld after, %ld at most\n", before, after, most);
+    std::printf("tallyd: %ld KiB before, %ld halfway, %ld after, %ld at most\n", before, halfway,
+                after, most);
 #ifndef __SANITIZE_ADDRESS__
     EXPECT_LE(most, 12 * 1024);
-    EXPECT_LE(after, before + 2048);
+    EXPECT_LE(after, halfway + 1024); // it does not grow with how many there were
 #endif
 }
 
