@@ -4,6 +4,7 @@
 #include "base/durable.h"
 
 #include <algorithm>
+#include <malloc.h>
 
 namespace tally {
 
@@ -40,20 +41,23 @@ std::optional<Failure> Agent::prepare() {
         return configuration(tls.error());
     tls_ = std::make_unique<TlsContext>(std::move(*tls));
 
-    auto tenants = Tenants::load(config_.tenants_directory);
+    tenants_watch_ = std::make_unique<TenantsWatch>(
+        config_.tenants_directory, config_.tenant_names,
+        static_cast<uint64_t>(config_.window_seconds) * kSecond, log_);
+    auto tenants = tenants_watch_->load();
     if (!tenants)
         return configuration(tenants.error());
-    Digest digest = Sha256().update(config_.digest).update(tenants->digest()).finish();
 
     self_.set_version(TALLYSTICK_VERSION);
     self_.set_build_id(build_id());
     self_.set_kernel(kernel_release());
-    self_.set_config_digest(digest.data(), digest.size());
     tenants_ = std::move(*tenants);
     return std::nullopt;
 }
 
 std::optional<Failure> Agent::run() {
+    // A full window's buffers go back to the kernel: set, this does not grow with what was freed.
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
     if (auto failure = open_chain())
         return failure;
     if (auto failure = start_recording())
@@ -94,10 +98,30 @@ std::optional<Failure> Agent::start_recording() {
             loop_->watch(windows_->edges_fd(), [this](uint32_t) { windows_->read_edges(); });
         !watched)
         return kernel(watched.error());
+    if (auto watched = watch_tenants(); !watched)
+        return kernel(watched.error());
     std::string summary = windows_->summary();
     log_.notice(summary);
     note(pb::Event::KIND_AGENT_START, summary);
     return std::nullopt;
+}
+
+Status Agent::watch_tenants() {
+    int changes = tenants_watch_->start(now().boottime_ns);
+    if (changes < 0)
+        return ok();
+    return loop_->watch(changes, [this](uint32_t) { tenants_watch_->on_ready(now().boottime_ns); });
+}
+
+void Agent::look_at_tenants() {
+    auto tenants = tenants_watch_->look(now().boottime_ns);
+    if (!tenants)
+        return;
+    if (*tenants)
+        return windows_->set_tenants(std::move(**tenants));
+    const std::string &wrong = tenants->error().message;
+    log_.warning("tenant files: " + wrong + "; those before stay in force");
+    note(pb::Event::KIND_CONFIG_REJECTED, wrong);
 }
 
 std::optional<Failure> Agent::serve() {
@@ -111,8 +135,10 @@ std::optional<Failure> Agent::serve() {
         [this](pb::Event::Kind kind, const std::string &detail) { note(kind, detail); });
 
     while (!loop_->stop_asked()) {
-        if (auto turned = turn(windows_->deadline_ns()); !turned)
+        uint64_t deadline = std::min(windows_->deadline_ns(), tenants_watch_->look_due_ns());
+        if (auto turned = turn(deadline); !turned)
             return Failure{Exit::kFailed, turned.error()};
+        look_at_tenants();
         auto cut = windows_->turn();
         if (!cut)
             return Failure{Exit::kFailed, cut.error()};

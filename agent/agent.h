@@ -4,6 +4,7 @@
 
 #include "agent/config.h"
 #include "agent/guard/guard.h"
+#include "agent/identity/tenants_watch.h"
 #include "agent/loop.h"
 #include "agent/statement/chain.h"
 #include "agent/statement/events.h"
@@ -38,9 +39,11 @@ public:
 private:
     std::optional<Failure> open_chain();
     std::optional<Failure> start_recording();
+    Status watch_tenants();
     std::optional<Failure> serve();
     std::optional<Failure> stop();
     Status turn(uint64_t deadline_ns); // one wait, and whatever it brought
+    void look_at_tenants();
     void note(pb::Event::Kind kind, const std::string &detail);
 
     Config config_;
@@ -50,6 +53,7 @@ private:
     std::optional<Signer> signer_; // until the chain is opened
     std::unique_ptr<TlsContext> tls_;
     std::vector<NoteKey> log_keys_;
+    std::unique_ptr<TenantsWatch> tenants_watch_;
     Tenants tenants_; // until recording starts
     Events events_;
     std::unique_ptr<Chain> chain_;

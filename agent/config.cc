@@ -73,13 +73,24 @@ Status read_device(TomlTable &table, Config &config) {
     return ok();
 }
 
-// [identity] or [work]: which of the built-in sources, and in which order, are asked.
+Status check_tenant_names(const TomlTable &table, const std::vector<std::string> &names) {
+    for (const std::string &key : names) {
+        if (key.empty() || key.size() > 64 || printable(key) != key ||
+            key.find_first_of("=/ ") != std::string::npos)
+            return table.error("tenant_names", "\"" + printable(key) +
+                                                   "\" is no key of a name, such as "
+                                                   "openstack.project");
+    }
+    return ok();
+}
+
+// [identity] or [work]: which of the built-in sources are asked, in this order.
 Status read_sources(TomlTable &table, const std::vector<std::string> &built_in,
-                    std::vector<std::string> &sources) {
+                    bool (*is_source)(const std::string &), std::vector<std::string> &sources) {
     table.strings("sources", sources);
     TALLY_TRY(table.finish());
     for (const std::string &name : sources) {
-        if (std::find(built_in.begin(), built_in.end(), name) != built_in.end())
+        if (is_source(name))
             continue;
         std::string known;
         for (const std::string &each : built_in)
@@ -117,10 +128,20 @@ Result<Config> load_config(const std::string &path) {
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
     root->table("identity", [&](TomlTable &table) {
-        return read_sources(table, source_names(), config.sources);
+        table.strings("tenant_names", config.tenant_names);
+        TALLY_TRY(read_sources(
+            table, source_names(),
+            [](const std::string &name) { return make_source(name) != nullptr; }, config.sources));
+        return check_tenant_names(table, config.tenant_names);
     });
     root->table("work", [&](TomlTable &table) {
-        return read_sources(table, work_source_names(), config.work_sources);
+        return read_sources(
+            table, work_source_names(),
+            [](const std::string &name) {
+                const auto &names = work_source_names();
+                return std::find(names.begin(), names.end(), name) != names.end();
+            },
+            config.work_sources);
     });
     root->required("signing").table("signing",
                                     [&](TomlTable &table) { return read_signing(table, config); });

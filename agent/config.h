@@ -25,6 +25,8 @@ struct Config {
     RecorderConfig recorder;
     std::vector<std::string> sources = source_names(); // of identities, in the order they are asked
     std::vector<std::string> work_sources = work_source_names();
+    std::vector<std::string>
+        tenant_names; // keys of names that are a tenant's, if no rule says more
 
     std::string signing_key;
     std::string signing_certificate;

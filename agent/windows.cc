@@ -31,7 +31,8 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
     for (const std::string &name : config_.sources)
         sources.push_back(make_source(name));
     workloads_ = std::make_unique<Workloads>(
-        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), std::move(tenants)));
+        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), {}));
+    put_in_force(std::move(tenants));
     auto recorder =
         Recorder::start(config_.recorder, [this](const wire_edge &edge) { act_on(edge); });
     if (!recorder)
@@ -123,6 +124,7 @@ void Windows::restore(const pb::Baseline &baseline) {
     inventory_.restore(std::move(devices));
     for (const pb::Workload &workload : baseline.workloads())
         workloads_->restore(workload.cgroup_id(), from_message(workload));
+    restored_ = true;
     for (const pb::Statement &statement : baseline.statements()) {
         for (const pb::Usage &usage : statement.usage()) {
             if (usage.untracked() > 0 || usage.was_untracked())
@@ -220,8 +222,11 @@ Result<bool> Windows::turn() {
     }
     if (at >= works_.due_ns())
         look_for_work();
+    auto renamed = name_anew();
+    if (!renamed)
+        return renamed;
     if (at < next_window_ns_ && !(idle_ && recorder_->anything_held()))
-        return false;
+        return renamed;
     uint64_t window = static_cast<uint64_t>(config_.window_seconds) * kSecond;
     next_window_ns_ = std::exchange(idle_, false) ? at + window : next_window_ns_ + window;
     if (next_window_ns_ <= at)
@@ -241,6 +246,10 @@ Result<bool> Windows::turn() {
 }
 
 Status Windows::finish() {
+    return cut_now();
+}
+
+Status Windows::cut_now() {
     TALLY_TRY(inspect());
     auto snapshot = take_snapshot();
     if (!snapshot)
@@ -256,6 +265,7 @@ Result<bool> Windows::end_window() {
     idle_ = nothing_new(*snapshot);
     if (!idle_)
         TALLY_TRY(cut(std::move(*snapshot)));
+    adopt(workloads_->read_again(/*all=*/false));
     return !idle_;
 }
 
@@ -322,6 +332,8 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         for (const pb::Workload &workload : statement.workloads())
             workloads_->told(workload.cgroup_id());
     }
+    note_untracked(until);
+    workloads_->forget_gone(holding(until)); // they have been told, and are nobody's baseline
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));
     recorder_->forget_gap();
     if (introduce) {
@@ -329,7 +341,6 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         introduced_ns_ = until.at.boottime_ns;
     }
     events_.clear();
-    note_untracked(until);
     window_begin_ = until.at;
     return ok();
 }

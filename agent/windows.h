@@ -13,7 +13,9 @@
 #include "base/log.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,6 +48,10 @@ public:
     // The last window, whatever its length.
     Status finish();
 
+    // In force from the next turn on that can cut a window: what was used until then was used under
+    // the ones before.
+    void set_tenants(Tenants tenants) { next_tenants_ = std::move(tenants); }
+
 private:
     bool edges_can_be_trusted() const { return recorder_->exact() && kernel_guard_->hooks_fire(); }
     uint64_t next_regular_scan_ns() const {
@@ -60,7 +66,13 @@ private:
     Status inspect();
     bool nothing_new(const Snapshot &snapshot) const;
     Result<bool> end_window();
+    Status cut_now();
     Status cut(Snapshot snapshot);
+    Result<bool> name_anew();
+    Result<bool> rename(const std::function<std::vector<Renamed>()> &find);
+    std::set<uint64_t> holding(const Snapshot &snapshot) const; // perhaps, too
+    void adopt(std::vector<Renamed> renamed);
+    void put_in_force(Tenants tenants);
     Result<Snapshot> take_snapshot();
     Status attest_pause();
     Status attest(const Snapshot &until, pb::Rung rung);
@@ -80,6 +92,9 @@ private:
     Inventory inventory_;
     Works works_;
     std::unique_ptr<KernelGuard> kernel_guard_;
+
+    std::optional<Tenants> next_tenants_;
+    bool restored_ = false; // names are an earlier agent's still
 
     std::vector<std::string> device_problems_;
     Snapshot last_;                // at the end of the window before

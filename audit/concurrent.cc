@@ -56,13 +56,16 @@ std::vector<Concurrent> concurrent(const Holds &holds, bool by_parent) {
     for (const auto &[holder, spans] : holds.spans()) {
         if (!holds.computes(holder))
             continue;
-        const std::string &who =
-            by_parent && !holder.parent.empty() ? holder.parent : holder.tenant;
-        Held &held = by_who[who][{holder.host, holder.device}];
-        for (const Span &span : spans) {
-            held.any.push_back(span);
-            if (span.is_whole())
-                held.whole.push_back(span);
+        std::vector<std::string> parties = {holder.tenant};
+        if (by_parent && !holder.above.empty())
+            parties = holder.above;
+        for (const std::string &who : parties) {
+            Held &held = by_who[who][{holder.host, holder.device}];
+            for (const Span &span : spans) {
+                held.any.push_back(span);
+                if (span.is_whole())
+                    held.whole.push_back(span);
+            }
         }
     }
     std::vector<Concurrent> rows;

@@ -22,8 +22,9 @@ struct Concurrent {
     Peak possible; // devices held at all in it: had the holds in each window met
 };
 
-// Whoever held the most first. What computes nothing by itself (compute.h) is no device here.
-// Without a parent a tenant stands for itself.
+// Whoever held the most first. By parent a hold counts for each party above the tenant, up to the
+// payer; a tenant that buys through nobody stands for itself.
+// What computes nothing by itself (compute.h) is no device here.
 std::vector<Concurrent> concurrent(const Holds &holds, bool by_parent);
 
 std::string concurrent_table(const std::vector<Concurrent> &rows, bool by_parent);

@@ -1,6 +1,7 @@
 #include "audit/holds.h"
 
 #include "audit/compute.h"
+#include "findings/names.h"
 
 #include <algorithm>
 
@@ -21,7 +22,7 @@ void Holds::add(const Entry &entry) {
             computing_.emplace(entry.statement().host(), entry.device_id(usage));
         const pb::Workload &workload = entry.workload(usage);
         uint64_t &ns = held[{entry.statement().host(), entry.device_id(usage), workload.tenant(),
-                             workload.parent()}];
+                             parties_above(workload)}];
         // The two clocks may differ a little over one window.
         bool whole = usage.held_ns() >= length_of(window);
         ns = std::max(ns, whole ? length : std::min(usage.held_ns(), length));

@@ -64,6 +64,8 @@ std::string usage(const Account &account) {
                                {"device", json_string(key.device)},
                                {"model", json_string(key.model)},
                                {"cgroup", json_string(key.cgroup)},
+                               {"payer", json_string(key.payer)},
+                               {"unattributed", key.unattributed ? "true" : "false"},
                                {"held_seconds", decimal_seconds(sum.held_ns)},
                                {"held_upper_seconds", decimal_seconds(sum.held_upper_ns)},
                                {"opens", number(sum.opens)},

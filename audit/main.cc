@@ -146,8 +146,9 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
         *holds = Holds(opened->question);
         also = [&](const Entry &entry) { holds->add(entry); };
     }
-    auto taken = take_account(opened->source, opened->trust, UsageSums(opened->question, *by),
-                              walk_options(options), also);
+    auto taken =
+        take_account(opened->source, opened->trust, UsageSums(opened->question, *by, options.focus),
+                     walk_options(options), also);
     if (!taken)
         return fail(taken.error());
     Result<std::string> text = text_of(*taken, opened->question);

@@ -56,7 +56,8 @@ void add_question(CLI::App &command, QuestionWords &question) {
                        "only windows that begin then or later: 2026-11-23[T18:50:46Z], UTC");
     command.add_option("--to", question.to, "only windows that begin before then");
     command.add_option("--tenant", question.rest.tenant, "only this tenant's use");
-    command.add_option("--parent", question.rest.parent, "only that of tenants of this parent");
+    command.add_option("--parent", question.rest.parent,
+                       "only that of tenants who buy through it, at any remove");
     command.add_option("--host", question.rest.host, "only on this host");
     command.add_option("--device", question.rest.device, "only of this device, by id or UUID");
 }
@@ -78,7 +79,7 @@ void add_report(CLI::App &app, Options &options) {
     add_question(report, options.question);
     report
         .add_option("--by", options.by,
-                    "rows by any of tenant, parent, host, device, model, day, workload")
+                    "rows by any of tenant, parent, payer, host, device, model, day, workload")
         ->delimiter(',');
     auto [csv, json] = add_forms(report, options);
     report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
@@ -97,7 +98,8 @@ void add_when(CLI::App &app, Options &options) {
         app, "concurrent",
         "Verify a log, then print how many devices each tenant held at once, and for how long",
         " --by-parent", options);
-    concurrent.add_flag("--by-parent", options.by_parent, "all tenants of one parent as one");
+    concurrent.add_flag("--by-parent", options.by_parent,
+                        "all tenants of one parent as one, at each remove");
     add_question(concurrent, options.question);
     add_forms(concurrent, options);
 }

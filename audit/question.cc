@@ -1,6 +1,9 @@
 #include "audit/question.h"
 
 #include "base/text.h"
+#include "findings/names.h"
+
+#include <algorithm>
 
 namespace tally {
 
@@ -8,8 +11,11 @@ bool Question::covers(const Entry &entry, const pb::Usage &usage) const {
     const pb::Workload &workload = entry.workload(usage);
     if (!tenant.empty() && workload.tenant() != tenant)
         return false;
-    if (!parent.empty() && workload.parent() != parent)
-        return false;
+    if (!parent.empty()) {
+        std::vector<std::string> above = parties_above(workload);
+        if (std::find(above.begin(), above.end(), parent) == above.end())
+            return false;
+    }
     if (!host.empty() && entry.statement().host() != host)
         return false;
     if (!device.empty() && entry.device_id(usage) != device) {

@@ -15,7 +15,7 @@ struct Question {
     uint64_t to_ns = UINT64_MAX;
     // Empty: any.
     std::string tenant;
-    std::string parent;
+    std::string parent; // anywhere between the tenant and its payer
     std::string host;
     std::string device; // Device.id or UUID
 

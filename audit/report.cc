@@ -24,9 +24,24 @@ constexpr Column kColumns[] = {{By::kDay, "DAY", "day", &UsageKey::day},
                                {By::kHost, "HOST", "host", &UsageKey::host},
                                {By::kTenant, "TENANT", "tenant", &UsageKey::tenant},
                                {By::kParent, "PARENT", "parent", &UsageKey::parent},
+                               {By::kPayer, "PAYER", "payer", &UsageKey::payer},
                                {By::kDevice, "DEVICE", "device", &UsageKey::device},
                                {By::kModel, "MODEL", "model", &UsageKey::model},
                                {By::kWorkload, "WORKLOAD", "cgroup", &UsageKey::cgroup}};
+
+const std::string kNobody = "unattributed";
+
+// Whether it is this column that says so of a row that is nobody's: the first of the three that the
+// report has.
+bool says_nobody(const UsageSums &usage, const UsageKey &key, By column) {
+    if (!key.unattributed)
+        return false;
+    for (By first : {By::kTenant, By::kParent, By::kPayer}) {
+        if (usage.is_by(first))
+            return column == first;
+    }
+    return false;
+}
 
 std::string usage_table(const Account &account) {
     constexpr auto kLeft = Table::Align::kLeft;
@@ -36,8 +51,8 @@ std::string usage_table(const Account &account) {
         return row.second.held_upper_ns > row.second.held_ns;
     });
     std::vector<const Column *> columns;
-    for (By by :
-         {By::kDay, By::kTenant, By::kParent, By::kHost, By::kDevice, By::kModel, By::kWorkload}) {
+    for (By by : {By::kDay, By::kTenant, By::kParent, By::kPayer, By::kHost, By::kDevice,
+                  By::kModel, By::kWorkload}) {
         for (const Column &column : kColumns) {
             if (column.by == by && account.usage.is_by(by) &&
                 !(by == By::kWorkload && account.usage.is_default()))
@@ -59,12 +74,12 @@ std::string usage_table(const Account &account) {
     for (const auto &[key, sum] : rows) {
         cells.clear();
         for (const Column *column : columns) {
-            bool nobody = column->by == By::kTenant && key.tenant.empty();
-            cells.push_back(nobody ? "unattributed" +
-                                         (key.cgroup.empty() || !account.usage.is_default()
-                                              ? ""
-                                              : " " + printable(key.cgroup))
-                                   : or_dash(key.*column->member));
+            std::string whose = account.usage.is_default() && !key.cgroup.empty()
+                                    ? " " + printable(key.cgroup)
+                                    : "";
+            cells.push_back(says_nobody(account.usage, key, column->by)
+                                ? kNobody + whose
+                                : or_dash(key.*column->member));
         }
         cells.push_back(duration(sum.held_ns));
         if (bounded)
@@ -109,8 +124,12 @@ std::string report_csv(const Account &account) {
         csv += account.usage.is_by(column.by) ? std::string(column.name) + "," : "";
     csv += "held_seconds,held_upper_seconds,opens,found,releases,windows\n";
     for (const auto &[key, sum] : account.usage.rows()) {
-        for (const Column &column : kColumns)
-            csv += account.usage.is_by(column.by) ? csv_field(key.*column.member) + "," : "";
+        for (const Column &column : kColumns) {
+            if (!account.usage.is_by(column.by))
+                continue;
+            bool nobody = column.by != By::kTenant && says_nobody(account.usage, key, column.by);
+            csv += (nobody ? kNobody : csv_field(key.*column.member)) + ",";
+        }
         csv += decimal_seconds(sum.held_ns) + "," + decimal_seconds(sum.held_upper_ns) + "," +
                std::to_string(sum.opens) + "," + std::to_string(sum.found) + "," +
                std::to_string(sum.releases) + "," + std::to_string(sum.windows) + "\n";
@@ -124,13 +143,12 @@ std::string report_focus(const Account &account) {
         "ServiceCategory,ServiceName,ResourceId,ResourceType,ConsumedQuantity,ConsumedUnit,"
         "x_Host,x_Workload,x_HeldUpperHours,x_Opens,x_LogOrigin\n";
     for (const auto &[key, sum] : account.usage.rows())
-        csv += csv_field(key.parent.empty() ? key.tenant : key.parent) + "," +
-               csv_field(key.tenant) + ",Usage," + utc_time(sum.begin_wall_ns) + "," +
-               utc_time(sum.end_wall_ns) + ",Compute,Accelerator held," + csv_field(key.device) +
-               "," + csv_field(key.model) + "," + decimal_hours(sum.held_ns) + ",Hours," +
-               csv_field(key.host) + "," + csv_field(key.cgroup) + "," +
-               decimal_hours(sum.held_upper_ns) + "," + std::to_string(sum.opens) + "," +
-               csv_field(account.log.checkpoint.origin) + "\n";
+        csv += csv_field(key.payer) + "," + csv_field(key.tenant) + ",Usage," +
+               utc_time(sum.begin_wall_ns) + "," + utc_time(sum.end_wall_ns) +
+               ",Compute,Accelerator held," + csv_field(key.device) + "," + csv_field(key.model) +
+               "," + decimal_hours(sum.held_ns) + ",Hours," + csv_field(key.host) + "," +
+               csv_field(key.cgroup) + "," + decimal_hours(sum.held_upper_ns) + "," +
+               std::to_string(sum.opens) + "," + csv_field(account.log.checkpoint.origin) + "\n";
     return csv;
 }
 

@@ -12,15 +12,18 @@ std::string report_table(const Account &account);
 
 // RFC 4180 but for lines that end in LF; a header line, these columns in this order, those left out
 // that the report is not by (audit/usage.h):
-//   day,host,tenant,parent,device,model,cgroup,
+//   day,host,tenant,parent,payer,device,model,cgroup,
 //   held_seconds,held_upper_seconds,opens,found,releases,windows
 // Without --by: a row per host, tenant, parent and device (cgroup empty), and one per host, device
 // and cgroup without a tenant (tenant empty). held_upper_seconds is more than held_seconds where
-// open files found no room. Control and non-ASCII bytes in names are \xNN.
+// open files found no room. By parent or payer, but not by tenant, the row that is nobody's has
+// "unattributed" there; an empty parent is that of tenants who buy through nobody. Control and
+// non-ASCII bytes in names are \xNN.
 std::string report_csv(const Account &account);
 
 // The same rows with the column names of FinOps FOCUS 1.0 (focus.finops.org) for usage without a
-// price; what FOCUS has no name for begins with x_, as it asks. The payer is the parent.
+// price; what FOCUS has no name for begins with x_, as it asks. The account is for who pays.
+// `account` must tell payers apart.
 std::string report_focus(const Account &account);
 
 } // namespace tally

@@ -49,6 +49,32 @@ void add_chain(Page &page, const Entry &entry) {
                       boot_time(window.end_boottime_ns()));
 }
 
+// Who a workload is and why it is its tenant's, where the statement says so.
+void add_names(Page &page, const pb::Workload &workload) {
+    const pb::Attribution &attribution = workload.attribution();
+    std::string whose;
+    for (auto [label, value] : {std::pair("country ", &attribution.country()),
+                                std::pair("account ", &attribution.account()),
+                                std::pair("contract ", &attribution.contract())}) {
+        if (!value->empty())
+            whose += label + printable(*value) + ", ";
+    }
+    if (workload.has_attribution())
+        page.line("", whose + "by " + printable(attribution.rule()) +
+                          (attribution.digest().empty()
+                               ? ""
+                               : ", file of sha256 " + to_hex(view(attribution.digest()))));
+    if (!workload.has_identity())
+        return;
+    std::string names;
+    for (const pb::Name &name : workload.identity().names())
+        names += ", " + printable(name.key()) + " " + printable(name.value());
+    page.line("", "known to " + printable(workload.identity().source()) + names);
+    for (const pb::Origin &origin : workload.identity().origins())
+        page.line("", "read from " + printable(origin.path(), 4096) + ", sha256 " +
+                          to_hex(view(origin.digest())));
+}
+
 void add_usage(Page &page, const Entry &entry) {
     const pb::Statement &statement = entry.statement();
     for (int i = 0; i < statement.workloads_size(); i++) {
@@ -56,11 +82,12 @@ void add_usage(Page &page, const Entry &entry) {
         std::string tenant = "unattributed";
         if (!workload.tenant().empty())
             tenant = "tenant " + printable(workload.tenant());
-        if (!workload.parent().empty())
-            tenant += " through " + printable(workload.parent());
+        for (const std::string &party : parties_above(workload))
+            tenant += " through " + printable(party);
         page.line("workload " + std::to_string(static_cast<uint64_t>(i)),
                   tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
                       std::to_string(workload.cgroup_id()) + ")");
+        add_names(page, workload);
     }
     for (const pb::Usage &usage : statement.usage())
         page.line("usage",

@@ -9,18 +9,18 @@ namespace tally {
 
 Result<By> parse_by(const std::string &word) {
     static const std::map<std::string, By> kWords = {
-        {"day", By::kDay},          {"host", By::kHost},     {"tenant", By::kTenant},
-        {"parent", By::kParent},    {"device", By::kDevice}, {"model", By::kModel},
-        {"workload", By::kWorkload}};
+        {"day", By::kDay},       {"host", By::kHost},        {"tenant", By::kTenant},
+        {"parent", By::kParent}, {"payer", By::kPayer},      {"device", By::kDevice},
+        {"model", By::kModel},   {"workload", By::kWorkload}};
     auto found = kWords.find(word);
     if (found == kWords.end())
         return Error{"--by " + printable(word) +
-                     ": use tenant, parent, host, device, model, day or workload"};
+                     ": use tenant, parent, payer, host, device, model, day or workload"};
     return found->second;
 }
 
-UsageSums::UsageSums(Question question, std::set<By> by)
-    : question_(std::move(question)), by_(std::move(by)), default_(by_.empty()) {
+UsageSums::UsageSums(Question question, std::set<By> by, bool payers)
+    : question_(std::move(question)), by_(std::move(by)), default_(by_.empty()), payers_(payers) {
     if (default_)
         by_ = {By::kTenant, By::kParent, By::kHost, By::kDevice, By::kWorkload};
 }
@@ -29,10 +29,14 @@ UsageKey UsageSums::key_of(const Entry &entry, const pb::Usage &usage) const {
     const pb::Workload &workload = entry.workload(usage);
     bool attributed = !workload.tenant().empty();
     UsageKey key;
+    key.unattributed =
+        !attributed && (is_by(By::kTenant) || is_by(By::kParent) || is_by(By::kPayer));
     if (is_by(By::kTenant))
         key.tenant = workload.tenant();
     if (is_by(By::kParent) && attributed)
         key.parent = workload.parent();
+    if ((is_by(By::kPayer) || payers_) && attributed)
+        key.payer = payer_of(workload);
     if (is_by(By::kHost))
         key.host = entry.statement().host();
     if (is_by(By::kDevice))
@@ -86,7 +90,7 @@ std::vector<std::pair<UsageKey, UsageSum>> UsageSums::rows() const {
             rows.emplace_back(key, sum);
     }
     std::stable_partition(rows.begin(), rows.end(),
-                          [](const auto &row) { return !row.first.tenant.empty(); });
+                          [](const auto &row) { return !row.first.unattributed; });
     return rows;
 }
 

@@ -10,15 +10,17 @@
 namespace tally {
 
 // What tells two rows apart.
-enum class By { kDay, kHost, kTenant, kParent, kDevice, kModel, kWorkload };
+enum class By { kDay, kHost, kTenant, kParent, kPayer, kDevice, kModel, kWorkload };
 Result<By> parse_by(const std::string &word);
 
 // The members that a report is not by are empty. By default a tenant's rows have no cgroup: its
 // workloads are summed, also where two held a device at once; without a tenant each cgroup path has
-// a row.
+// a row. Whatever a report is by, its rows add up to the same: each use is in one of them.
 struct UsageKey {
-    std::string tenant; // empty: unattributed
-    std::string parent;
+    bool unattributed = false; // no tenant; only told apart by tenant, parent or payer
+    std::string tenant;
+    std::string parent; // whom it buys through at first
+    std::string payer;  // the last of those; the tenant itself if there is none
     std::string host;
     std::string device; // Device.id
     std::string cgroup;
@@ -49,8 +51,9 @@ struct RungSum {
 
 class UsageSums {
 public:
-    // Without `by`: tenant, parent, host, device, and for the unattributed the workload.
-    explicit UsageSums(Question question = {}, std::set<By> by = {});
+    // Without `by`: tenant, parent, host, device, and for the unattributed the workload. With
+    // `payers` the payer is told apart too, without being asked for.
+    explicit UsageSums(Question question = {}, std::set<By> by = {}, bool payers = false);
 
     // Takes a host's attestations in order.
     void add(const Entry &entry);
@@ -67,6 +70,7 @@ private:
     Question question_;
     std::set<By> by_;
     bool default_;
+    bool payers_;
     std::map<UsageKey, UsageSum> sums_;
     std::map<int, RungSum> rungs_;
 };

@@ -109,7 +109,7 @@ TomlTable &TomlTable::boolean(const char *key, bool &out) {
     return *this;
 }
 
-TomlTable &TomlTable::strings(const char *key, std::vector<std::string> &out) {
+TomlTable &TomlTable::strings(const char *key, std::vector<TomlString> &out) {
     const toml::node *node = parsed_->find(key);
     if (node == nullptr)
         return *this;
@@ -120,7 +120,19 @@ TomlTable &TomlTable::strings(const char *key, std::vector<std::string> &out) {
     }
     out.clear();
     for (const toml::node &element : *array)
-        out.push_back(element.as_string()->get());
+        out.push_back({element.as_string()->get(), element.source().begin.line});
+    return *this;
+}
+
+TomlTable &TomlTable::strings(const char *key, std::vector<std::string> &out) {
+    std::vector<TomlString> strings;
+    bool given = parsed_->table->get(key) != nullptr;
+    this->strings(key, strings);
+    if (!given || parsed_->failure)
+        return *this;
+    out.clear();
+    for (TomlString &string : strings)
+        out.push_back(std::move(string.value));
     return *this;
 }
 
@@ -167,10 +179,17 @@ TomlTable &TomlTable::tables(const char *key, const std::function<Status(TomlTab
     return *this;
 }
 
-Error TomlTable::error(const char *key, const std::string &message) const {
+uint32_t TomlTable::line() const {
+    return parsed_->table->source().begin.line;
+}
+
+uint32_t TomlTable::line(const char *key) const {
     const toml::node *node = parsed_->table->get(key);
-    const auto &source = node != nullptr ? node->source() : parsed_->table->source();
-    return Error{place(parsed_->path, source) + key + ": " + message};
+    return node != nullptr ? node->source().begin.line : line();
+}
+
+Error TomlTable::error(const char *key, const std::string &message) const {
+    return Error{parsed_->path + ":" + std::to_string(line(key)) + ": " + key + ": " + message};
 }
 
 Status TomlTable::finish() {

@@ -12,6 +12,12 @@
 
 namespace tally {
 
+// A string and where it stands.
+struct TomlString {
+    std::string value;
+    uint32_t line = 0;
+};
+
 class TomlTable {
 public:
     // Parses a file's contents; `path` is for messages. The error carries line and column.
@@ -25,9 +31,12 @@ public:
     TomlTable &number(const char *key, double &out, double least, double most); // whole ones too
     TomlTable &boolean(const char *key, bool &out);
     TomlTable &strings(const char *key, std::vector<std::string> &out);
+    TomlTable &strings(const char *key, std::vector<TomlString> &out);
     TomlTable &required(const char *key); // an error if the key is absent
     TomlTable &table(const char *key, const std::function<Status(TomlTable &)> &read);
     TomlTable &tables(const char *key, const std::function<Status(TomlTable &)> &read);
+    uint32_t line() const;                // of the table's head
+    uint32_t line(const char *key) const; // of the key's value; of the table if it is absent
     // An error about a value of this table, with file and line: "FILE:LINE: KEY: MESSAGE".
     Error error(const char *key, const std::string &message) const;
     Status finish();

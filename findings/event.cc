@@ -1,8 +1,10 @@
-// event: trouble between a host and the log, in the agent's own words.
+// event: trouble between a host and the log, or with the host's tenant files, in the agent's own
+// words.
 //
 // Proves: the agent says that its spool was damaged or full, that the collector refused an
 // attestation, or that it sent a receipt which does not verify. The last is the host's word against
-// the collector's: both hold what they signed.
+// the collector's: both hold what they signed. Or that tenant files were dropped which it refused:
+// from then on workloads are named by files that somebody meant to be others.
 // Does not prove: loss; what was lost shows as a gap. Kinds that this version does not know are
 // reported here too.
 #include "findings/rule.h"
@@ -17,7 +19,9 @@ bool is_reported_elsewhere(pb::Event::Kind kind) {
     case pb::Event::KIND_AGENT_START:
     case pb::Event::KIND_AGENT_STOP:
     case pb::Event::KIND_HANDED_OVER:
-    case pb::Event::KIND_HOOK_LOST: // tamper.cc
+    case pb::Event::KIND_CONFIG_CHANGED:
+    case pb::Event::KIND_TENANT_CHANGED: // tenant_changed.cc
+    case pb::Event::KIND_HOOK_LOST:      // tamper.cc
     case pb::Event::KIND_PIN_REMOVED:
     case pb::Event::KIND_FOREIGN_BPF:
     case pb::Event::KIND_AGENT_SIGNALLED:

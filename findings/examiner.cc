@@ -14,6 +14,7 @@ Examiner::Examiner(const Limits &limits) {
     rules_.push_back(silence_rule(limits));
     rules_.push_back(clock_rule(limits));
     rules_.push_back(unattributed_rule());
+    rules_.push_back(tenant_changed_rule());
     rules_.push_back(tamper_rule());
     rules_.push_back(event_rule());
     rules_.push_back(loss_rule());

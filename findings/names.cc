@@ -56,6 +56,12 @@ std::string event_name(pb::Event::Kind kind) {
         return "PCI resource mapped";
     case pb::Event::KIND_HANDED_OVER:
         return "totals handed over";
+    case pb::Event::KIND_TENANT_CHANGED:
+        return "tenant changed";
+    case pb::Event::KIND_CONFIG_CHANGED:
+        return "configuration changed";
+    case pb::Event::KIND_CONFIG_REJECTED:
+        return "configuration rejected";
     default:
         return "event of kind " + std::to_string(kind);
     }
@@ -79,6 +85,20 @@ std::string grade_name(pb::Grade grade) {
 std::string cgroup_name(const pb::Workload &workload) {
     return workload.cgroup_path().empty() ? "id:" + std::to_string(workload.cgroup_id())
                                           : workload.cgroup_path();
+}
+
+std::vector<std::string> parties_above(const pb::Workload &workload) {
+    std::vector<std::string> parties;
+    if (!workload.parent().empty())
+        parties.push_back(workload.parent());
+    parties.insert(parties.end(), workload.payers().begin(), workload.payers().end());
+    return parties;
+}
+
+const std::string &payer_of(const pb::Workload &workload) {
+    if (workload.payers_size() > 0)
+        return *workload.payers().rbegin();
+    return workload.parent().empty() ? workload.tenant() : workload.parent();
 }
 
 } // namespace tally

@@ -4,6 +4,7 @@
 #include "attest/rungs.h"
 
 #include <string>
+#include <vector>
 
 namespace tally {
 
@@ -14,5 +15,10 @@ std::string event_name(pb::Event::Kind kind);
 std::string grade_name(pb::Grade grade); // "held", "able", "sampled", "exact"
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
 std::string cgroup_name(const pb::Workload &workload);
+
+// Whom the tenant buys through, the payer last.
+std::vector<std::string> parties_above(const pb::Workload &workload);
+// Who pays in the end: the tenant itself, if it buys through nobody.
+const std::string &payer_of(const pb::Workload &workload);
 
 } // namespace tally

@@ -47,6 +47,7 @@ std::unique_ptr<Rule> overclaim_rule();
 std::unique_ptr<Rule> silence_rule(const Limits &limits);
 std::unique_ptr<Rule> clock_rule(const Limits &limits);
 std::unique_ptr<Rule> unattributed_rule();
+std::unique_ptr<Rule> tenant_changed_rule();
 std::unique_ptr<Rule> tamper_rule();
 std::unique_ptr<Rule> event_rule();
 std::unique_ptr<Rule> loss_rule();

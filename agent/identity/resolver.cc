@@ -23,7 +23,8 @@ Workload Resolver::resolve(uint64_t cgroup_id) const {
 bool Resolver::is_outdated(const Workload &workload) const {
     const auto &origins = workload.identity.origins;
     return std::any_of(origins.begin(), origins.end(), [&](const Origin &origin) {
-        return files_.stamp(origin.path) != origin.stamp;
+        auto now = files_.stamp(origin.path);
+        return now && *now != origin.stamp;
     });
 }
 

@@ -29,10 +29,15 @@ public:
 
     // Reads the path, asks the sources, applies the tenants' rules.
     Workload resolve(uint64_t cgroup_id) const;
-    // Whether a file that the identity was read from is not what it was.
+    // Whether the cgroup is gone: nobody can begin anything in it any more.
+    bool is_gone(uint64_t cgroup_id) const { return cgroups_.path(cgroup_id).empty(); }
+    // Whether a file that the identity was read from is another now. One that is gone is not: a
+    // platform takes its files away before the last descriptor is closed.
     bool is_outdated(const Workload &workload) const;
     // By the tenants as they are now; the identity stays.
-    Tenant tenant_of(const Workload &workload) const { return tenants_.of(workload.cgroup_path); }
+    Tenant tenant_of(const Workload &workload) const {
+        return tenants_.of(workload.cgroup_path, workload.identity);
+    }
 
     const Tenants &tenants() const { return tenants_; }
     void set_tenants(Tenants tenants) { tenants_ = std::move(tenants); }

@@ -50,10 +50,10 @@ Status Chain::resume() {
 Status Chain::append(std::vector<pb::Statement> statements, pb::Baseline after) {
     after.set_boot_id(signer_.boot_id());
     after.set_first_sequence(head().sequence + 1);
-    for (const pb::Statement &statement : statements)
-        *after.add_statements() = statement;
-    TALLY_TRY(replace_file(baseline_path_, view(after.SerializeAsString()), 0600));
     for (pb::Statement &statement : statements)
+        *after.add_statements() = std::move(statement);
+    TALLY_TRY(replace_file(baseline_path_, view(after.SerializeAsString()), 0600));
+    for (pb::Statement &statement : *after.mutable_statements())
         TALLY_TRY(append_one(std::move(statement)));
     return ok();
 }

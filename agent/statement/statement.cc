@@ -198,9 +198,13 @@ pb::Workload to_message(uint64_t cgroup_id, const Workload &workload, bool brief
         }
     }
     if (!workload.tenant.rule.empty()) {
-        out.mutable_attribution()->set_rule(workload.tenant.rule);
-        out.mutable_attribution()->set_digest(workload.tenant.digest.data(),
-                                              workload.tenant.digest.size());
+        pb::Attribution &attribution = *out.mutable_attribution();
+        attribution.set_rule(workload.tenant.rule);
+        if (workload.tenant.digest != Digest{})
+            attribution.set_digest(workload.tenant.digest.data(), workload.tenant.digest.size());
+        attribution.set_country(workload.tenant.country);
+        attribution.set_account(workload.tenant.account);
+        attribution.set_contract(workload.tenant.contract);
     }
     if (workload.opener.known && workload.tenant.name.empty()) {
         pb::Opener &opener = *out.mutable_opener();
@@ -219,6 +223,9 @@ Workload from_message(const pb::Workload &message) {
     workload.tenant.parent = message.parent();
     workload.tenant.payers = {message.payers().begin(), message.payers().end()};
     workload.tenant.rule = message.attribution().rule();
+    workload.tenant.country = message.attribution().country();
+    workload.tenant.account = message.attribution().account();
+    workload.tenant.contract = message.attribution().contract();
     std::copy_n(message.attribution().digest().begin(),
                 std::min(message.attribution().digest().size(), workload.tenant.digest.size()),
                 workload.tenant.digest.begin());

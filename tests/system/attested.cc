@@ -44,15 +44,28 @@ uint64_t Attested::held_at_most(const AttestedKey &key) const {
     return most;
 }
 
-Result<Attested> read_attested(const Lab &lab) {
+namespace {
+Status walk_log(const Lab &lab, const Visit &visit) {
     auto trust = Trust::load(lab.keys() + "/log.vkeys", lab.keys() + "/fleet-ca.pem");
     if (!trust)
         return trust.error();
     auto source = Source::open(lab.log());
     if (!source)
         return source.error();
+    TALLY_TRY(walk(*source, *trust, visit));
+    return ok();
+}
+} // namespace
+
+Result<std::vector<pb::Statement>> read_statements(const Lab &lab) {
+    std::vector<pb::Statement> statements;
+    TALLY_TRY(walk_log(lab, [&](const Entry &entry) { statements.push_back(entry.statement()); }));
+    return statements;
+}
+
+Result<Attested> read_attested(const Lab &lab) {
     Attested attested;
-    auto walked = walk(*source, *trust, [&](const Entry &entry) {
+    TALLY_TRY(walk_log(lab, [&](const Entry &entry) {
         const pb::Statement &statement = entry.statement();
         if (statement.part() == 0) {
             AttestedWindow &window = attested.windows.emplace_back();
@@ -80,9 +93,7 @@ Result<Attested> read_attested(const Lab &lab) {
             const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
             window.usage[{workload.cgroup_id(), entry.device_id(usage)}] = usage;
         }
-    });
-    if (!walked)
-        return walked.error();
+    }));
     if (attested.windows.empty())
         return Error{"the log is empty"};
     return attested;

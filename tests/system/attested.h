@@ -49,6 +49,8 @@ struct Attested {
 };
 
 Result<Attested> read_attested(const Lab &lab);
+// One after the other, as they stand in the log.
+Result<std::vector<pb::Statement>> read_statements(const Lab &lab);
 
 // The id of the cgroup whose directory this is.
 uint64_t cgroup_id(const std::string &directory);
