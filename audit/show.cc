@@ -51,6 +51,25 @@ void add_chain(Page &page, const Entry &entry) {
                       boot_time(window.end_boottime_ns()));
 }
 
+// What is only said when a workload is told in full.
+void add_identity(Page &page, const pb::Workload &workload) {
+    if (workload.has_identity()) {
+        const pb::Identity &identity = workload.identity();
+        std::string names = printable(identity.source()) + ":";
+        for (const pb::Name &name : identity.names())
+            names += " " + printable(name.key()) + "=" + printable(name.value());
+        page.line("", names);
+        for (const pb::Origin &origin : identity.origins())
+            page.line("", "read from " + printable(origin.path(), 4096) + ", sha256 " +
+                              hex_or(origin.digest(), "not told"));
+    }
+    if (workload.has_attribution())
+        page.line("", "by rule " + printable(workload.attribution().rule(), 4096) +
+                          ", file's sha256 " + hex_or(workload.attribution().digest(), "not told"));
+    if (workload.has_opener())
+        page.line("", "opened first by " + printable(opener_name(workload.opener())));
+}
+
 void add_usage(Page &page, const Entry &entry) {
     const pb::Statement &statement = entry.statement();
     for (int i = 0; i < statement.workloads_size(); i++) {
@@ -63,6 +82,7 @@ void add_usage(Page &page, const Entry &entry) {
         page.line("workload " + number(static_cast<uint64_t>(i)),
                   tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
                       number(workload.cgroup_id()) + ")");
+        add_identity(page, workload);
     }
     for (const pb::Usage &usage : statement.usage())
         page.line("usage",

@@ -27,7 +27,7 @@ int scan(struct bpf_iter__task_file *ctx) {
         return 0;
     workload = known_task_workload(task);
     if (!found_again(file, workload, *device))
-        hold_file(file, workload, *device, FOUND_OPEN);
+        hold_file(file, task, workload, *device, FOUND_OPEN);
     return 0;
 }
 

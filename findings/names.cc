@@ -1,5 +1,7 @@
 #include "findings/names.h"
 
+#include <sys/sysmacros.h>
+
 namespace tally {
 
 std::string rung_precision(pb::Rung rung) {
@@ -64,6 +66,15 @@ std::string event_name(pb::Event::Kind kind) {
 std::string cgroup_name(const pb::Workload &workload) {
     return workload.cgroup_path().empty() ? "id:" + std::to_string(workload.cgroup_id())
                                           : workload.cgroup_path();
+}
+
+std::string opener_name(const pb::Opener &opener) {
+    std::string user = "user " + std::to_string(opener.user());
+    if (opener.inode() == 0 && opener.executable().empty())
+        return "a thread of the kernel or a process at its end (" + user + ")";
+    return opener.executable() + " (" + user + ", file " + std::to_string(major(opener.device())) +
+           ":" + std::to_string(minor(opener.device())) + "/" + std::to_string(opener.inode()) +
+           ")";
 }
 
 } // namespace tally

@@ -13,5 +13,7 @@ std::string rung_precision(pb::Rung rung); // "opens exact, releases to one scan
 std::string event_name(pb::Event::Kind kind);
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
 std::string cgroup_name(const pb::Workload &workload);
+// "python3 (user 1000, file 259:1/1583)".
+std::string opener_name(const pb::Opener &opener);
 
 } // namespace tally
