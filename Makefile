@@ -53,8 +53,8 @@ BASE := $(call objects,$(wildcard base/*.cc))
 # witnesses' Ed25519 is OpenSSL's.
 CENTRAL_ONLY := attest/admit.cc attest/key_cache.cc attest/cosignature.cc
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildcard attest/*.cc))) $(PROTO_OBJ)
-ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
-ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
+ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc attest/crypto_sealing_mbedtls.cc)
+ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc attest/crypto_sealing_openssl.cc $(CENTRAL_ONLY))
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc agent/*/*/*.cc)))
 # Judged centrally too: what an auditor should look at.
 FINDINGS := $(call objects,$(wildcard findings/*.cc))
