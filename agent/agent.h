@@ -50,6 +50,7 @@ private:
     std::optional<Signer> signer_; // until the chain is opened
     std::unique_ptr<TlsContext> tls_;
     std::vector<NoteKey> log_keys_;
+    Disclosure disclosure_;
     Tenants tenants_; // until recording starts
     Events events_;
     std::unique_ptr<Chain> chain_;

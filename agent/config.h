@@ -4,6 +4,7 @@
 #include "agent/identity/source.h"
 #include "agent/record/devices.h"
 #include "agent/record/recorder.h"
+#include "agent/statement/disclosure.h"
 #include "attest/crypto.h"
 #include "base/result.h"
 
@@ -23,6 +24,8 @@ struct Config {
     int64_t spool_megabytes = 256;
     RecorderConfig recorder;
     std::vector<std::string> sources = source_names(); // of identities, in the order they are asked
+
+    PrivacyConfig privacy;
 
     std::string signing_key;
     std::string signing_certificate;
