@@ -122,7 +122,7 @@ $(B)/tests/unit-audit: $(call test_objects,audit) $(AUDIT)
 $(B)/tests/unit-attest-mbedtls $(B)/tests/unit-base: LIBS = $(AGENT_LIBS)
 $(B)/tests/unit-attest-openssl: LIBS = $(CENTRAL_LIBS)
 $(B)/tests/unit-audit: LIBS = $(AUDIT_LIBS)
-$(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS)
+$(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS) -lprotobuf
 $(B)/tests/unit-collector: LIBS = $(COLLECTOR_LIBS)
 
 # Signs and verifies with one side of the seam, so that each side can be held against the other.

@@ -78,18 +78,20 @@ std::function<void(uint64_t, uint64_t)> progress(const Options &options, const c
     };
 }
 
-WalkOptions walk_options(const Options &options) {
-    WalkOptions walk;
-    walk.threads = options.threads;
-    walk.progress = progress(options, "verified", "attestations");
-    return walk;
-}
-
 // What every command that reads a log begins with.
 struct Begun {
     Trust trust;
     Source source;
     Question question;
+    std::optional<Unsealer> unsealer;
+
+    WalkOptions walk(const Options &options) {
+        WalkOptions walk;
+        walk.threads = options.threads;
+        walk.progress = progress(options, "verified", "attestations");
+        walk.unsealer = unsealer ? &*unsealer : nullptr;
+        return walk;
+    }
 };
 Result<Begun> begin(const Options &options) {
     if (options.log_keys.empty() || options.fleet_root.empty())
@@ -112,7 +114,14 @@ Result<Begun> begin(const Options &options) {
     auto source = Source::open(directory);
     if (!source)
         return source.error();
-    return Begun{*std::move(trust), *std::move(source), *std::move(question)};
+    Begun begun{*std::move(trust), *std::move(source), *std::move(question), {}};
+    if (!options.unseal.empty()) {
+        auto unsealer = Unsealer::load(options.unseal, options.join_key);
+        if (!unsealer)
+            return unsealer.error();
+        begun.unsealer = *std::move(unsealer);
+    }
+    return begun;
 }
 
 Result<std::set<By>> parse_all(const std::vector<std::string> &words) {
@@ -140,7 +149,7 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
         also = [&](const Entry &entry) { holds->add(entry); };
     }
     auto taken = take_account(opened->source, opened->trust, UsageSums(opened->question, *by),
-                              walk_options(options), also);
+                              opened->walk(options), also);
     if (!taken)
         return fail(taken.error());
     Result<std::string> text = text_of(*taken, opened->question);
@@ -175,7 +184,7 @@ int verify_since(const Options &options) {
     if (!begun)
         return fail(begun.error());
     auto taken =
-        take_account_since(begun->source, begun->trust, options.state, walk_options(options));
+        take_account_since(begun->source, begun->trust, options.state, begun->walk(options));
     if (!taken)
         return fail(taken.error());
     return print(verification_text(*taken), taken->findings.empty() ? kClean : kFindings);
@@ -188,7 +197,7 @@ int show_one(const Options &options) {
     auto opened = begin(options);
     if (!opened)
         return fail(opened.error());
-    auto page = show(opened->source, opened->trust, *selector, walk_options(options));
+    auto page = show(opened->source, opened->trust, *selector, opened->walk(options));
     return page ? print(*page, kClean) : fail(page.error());
 }
 
@@ -196,7 +205,7 @@ int trace_figure(const Options &options) {
     auto opened = begin(options);
     if (!opened)
         return fail(opened.error());
-    auto page = trace(opened->source, opened->trust, opened->question, walk_options(options));
+    auto page = trace(opened->source, opened->trust, opened->question, opened->walk(options));
     return page ? print(*page, kClean) : fail(page.error());
 }
 
@@ -209,7 +218,7 @@ int prove_figure(const Options &options) {
     if (!log_keys || !fleet_root)
         return fail(log_keys ? fleet_root.error() : log_keys.error());
     auto proved = prove(opened->source, opened->trust, opened->question, *log_keys, *fleet_root,
-                        walk_options(options), write_out);
+                        opened->walk(options), write_out);
     if (!proved)
         return fail(proved.error());
     return print("", kClean);

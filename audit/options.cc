@@ -66,6 +66,15 @@ Forms add_forms(CLI::App &command, Options &options) {
     return {csv, command.add_flag("--json", options.json, "one JSON object")->excludes(csv)};
 }
 
+void add_unseal(CLI::App &command, Options &options) {
+    auto *unseal = command.add_option("--unseal", options.unseal,
+                                      "the auditor's private key, PEM: show names for tokens");
+    command
+        .add_option("--join-key", options.join_key,
+                    "the fleet's join key: prove that each token is its name's")
+        ->needs(unseal);
+}
+
 void add_report(CLI::App &app, Options &options) {
     CLI::App &report =
         add_command(app, "report", "Verify a log, then print who held which device for how long",
@@ -76,6 +85,7 @@ void add_report(CLI::App &app, Options &options) {
                     "rows by any of tenant, parent, host, device, model, day, workload")
         ->delimiter(',');
     auto [csv, json] = add_forms(report, options);
+    add_unseal(report, options);
     report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
         ->excludes(csv)
         ->excludes(json);
@@ -88,6 +98,7 @@ void add_when(CLI::App &app, Options &options) {
     timeline.add_option("WHAT", options.what, "a host, a device's id, or a tenant")->required();
     timeline.add_option("--from", options.question.from, "from then on: 2026-11-23[T18:50:46Z]");
     timeline.add_option("--to", options.question.to, "up to then");
+    add_unseal(timeline, options);
     CLI::App &concurrent = add_command(
         app, "concurrent",
         "Verify a log, then print how many devices each tenant held at once, and for how long",
@@ -95,6 +106,7 @@ void add_when(CLI::App &app, Options &options) {
     concurrent.add_flag("--by-parent", options.by_parent, "all tenants of one parent as one");
     add_question(concurrent, options.question);
     add_forms(concurrent, options);
+    add_unseal(concurrent, options);
 }
 
 void add_evidence(CLI::App &app, Options &options) {
@@ -103,10 +115,12 @@ void add_evidence(CLI::App &app, Options &options) {
     show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
         ->required()
         ->expected(1, 2);
+    add_unseal(show, options);
     CLI::App &trace =
         add_command(app, "trace", "Verify a log, then print the attestations behind a figure",
                     " --tenant acme --host gpu1.example", options);
     add_question(trace, options.question);
+    add_unseal(trace, options);
     CLI::App &prove = add_command(
         app, "prove", "Verify a log, then write a bundle that a third party checks without it",
         " --tenant acme --from 2026-11-01 --to 2026-12-01", options);
@@ -150,6 +164,7 @@ void add_commands(CLI::App &app, Options &options) {
         add_command(app, "findings", "Verify a log, then print what an auditor should look at",
                     " --csv", options);
     add_forms(findings, options);
+    add_unseal(findings, options);
     CLI::App &hosts = add_command(
         app, "hosts", "Verify a log, then print each host's record and coverage", "", options);
     add_forms(hosts, options);

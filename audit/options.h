@@ -21,7 +21,9 @@ struct Options {
     std::string fleet_root;
     unsigned threads = 0;
     bool progress = false;
-    std::string state; // of `tally verify`
+    std::string state;  // of `tally verify`
+    std::string unseal; // files of keys
+    std::string join_key;
 
     QuestionWords question;
     std::vector<std::string> by;

@@ -1,5 +1,6 @@
 #include "audit/show.h"
 
+#include "attest/names.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -50,6 +51,37 @@ void add_chain(Page &page, const Entry &entry) {
     page.line("", "boot time " + boot_time(window.begin_boottime_ns()) + " to " +
                       boot_time(window.end_boottime_ns()));
 }
+
+// The boxes, and the names in them if they were opened.
+class Boxes {
+public:
+    explicit Boxes(const Unsealer *unsealer) : unsealer_(unsealer) {}
+
+    void add(Page &page, const Entry &entry) const {
+        const pb::Statement &statement = entry.statement();
+        if (!statement.has_sealing())
+            return;
+        page.line("sealed",
+                  "names for the key with sha256 " + to_hex(view(statement.sealing().key())));
+        for (const pb::Workload &workload : statement.workloads()) {
+            for (const pb::SealedName &sealed : workload.sealed())
+                add(page, statement.host(), sealed);
+        }
+        for (const pb::Event &event : statement.events()) {
+            if (event.has_sealed())
+                add(page, statement.host(), event.sealed());
+        }
+    }
+
+private:
+    void add(Page &page, const std::string &host, const pb::SealedName &sealed) const {
+        auto name = unsealer_ != nullptr ? unsealer_->name(host, sealed.token()) : std::nullopt;
+        page.line("", printable(sealed.token()) +
+                          (name ? " is " + printable(value_of(*name), 4096) : ""));
+    }
+
+    const Unsealer *unsealer_;
+};
 
 // What is only said when a workload is told in full.
 void add_identity(Page &page, const pb::Workload &workload) {
@@ -145,9 +177,10 @@ void add_rest(Page &page, const pb::Statement &statement) {
                                boot_time(event.boottime_ns()) + ": " + printable(event.detail()));
     if (statement.has_agent()) {
         const pb::Agent &agent = statement.agent();
-        page.line("agent", "version " + printable(agent.version()) + ", build id " +
-                               printable(agent.build_id()) + ", kernel " +
-                               printable(agent.kernel()));
+        page.line("agent",
+                  "version " + printable(agent.version()) + ", build id " +
+                      printable(agent.build_id()) + ", kernel " + printable(agent.kernel()) +
+                      (agent.privacy().empty() ? "" : ", privacy " + printable(agent.privacy())));
         page.line("config", "sha256 " + hex_or(agent.config_digest(), "none"));
     }
     if (!statement.certificate().empty())
@@ -155,13 +188,14 @@ void add_rest(Page &page, const pb::Statement &statement) {
                                      to_hex(sha256(view(statement.certificate()))));
 }
 
-std::string describe(const Entry &entry) {
+std::string describe(const Entry &entry, const Unsealer *unsealer) {
     Page page;
     add_chain(page, entry);
     add_usage(page, entry);
     add_recording(page, entry.statement().recording());
     add_inventory(page, entry.statement().inventory());
     add_rest(page, entry.statement());
+    Boxes(unsealer).add(page, entry);
     return page.text();
 }
 
@@ -197,7 +231,7 @@ Result<std::string> show(const Source &source, const Trust &trust, const Selecto
     std::string page; // of a fork both statements
     auto see = [&](const Entry &entry) {
         if (selector.matches(entry))
-            page += (page.empty() ? "" : "\n") + describe(entry);
+            page += (page.empty() ? "" : "\n") + describe(entry, options.unsealer);
     };
     auto verified = walk(source, trust, see, options);
     if (!verified)
@@ -206,6 +240,13 @@ Result<std::string> show(const Source &source, const Trust &trust, const Selecto
     if (page.empty())
         return Error{"the log verifies, but its " + count_of(checkpoint.size, "attestation") +
                      " have no " + selector.str()};
+    for (const std::string &note : verified->notes)
+        page += "note: " + note + "\n";
+    if (options.unsealer != nullptr) {
+        for (const Finding &finding : options.unsealer->findings())
+            page += "finding: sealed: " + finding.host + ", sequence " +
+                    std::to_string(finding.sequence) + ": " + finding.text + "\n";
+    }
     return page + "verified: log " + checkpoint.origin + ", " +
            count_of(checkpoint.size, "attestation") +
            "; this one's signature, certificate, place in its host's chain and in the log\n";

@@ -16,6 +16,7 @@
 #include "attest/checkpoint.h"
 #include "audit/source.h"
 #include "audit/state.pb.h"
+#include "audit/unseal.h"
 #include "findings/entry.h"
 
 #include <functional>
@@ -41,6 +42,8 @@ struct WalkOptions {
     // new is visited, each host's last inventory and last statement.
     const pb::VerifyState *before = nullptr;
     std::function<void(const Entry &)> remember;
+    // Puts names where tokens stand, before a statement is handed out; null: they stay.
+    Unsealer *unsealer = nullptr;
 };
 
 struct Verified {

@@ -1,12 +1,14 @@
 #include "agent/identity/cgroups.h"
 
 #include "agent/record/detached_mount.h"
+#include "base/bytes.h"
 
 #include <climits>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
 
 namespace tally {
 
@@ -45,6 +47,13 @@ std::string Cgroups::path(uint64_t cgroup_id) const {
     std::string path(name, static_cast<size_t>(length));
     // A directory removed after it was opened: what is left of its name would mislead.
     return path.ends_with(" (deleted)") || path.ends_with("//deleted") ? std::string() : path;
+}
+
+Result<uint64_t> Cgroups::id(const std::string &path) const {
+    struct stat status = {};
+    if (fstatat(root_.get(), ("." + path).c_str(), &status, 0) != 0)
+        return errno_error("cgroup " + printable(path, PATH_MAX));
+    return status.st_ino; // kernfs, 64 bit
 }
 
 std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {

@@ -18,6 +18,8 @@ public:
     // cgroup is gone. A cgroup v2 id is the kernfs file handle of its directory
     // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched.
     std::string path(uint64_t cgroup_id) const;
+    // The id of the cgroup at such a path, below the root as a process sees it.
+    Result<uint64_t> id(const std::string &path) const;
     // Process ids in it, not below it, as it lists them, at most `limit`; none if it is gone.
     std::vector<int> processes(uint64_t cgroup_id, size_t limit = 16) const;
 
