@@ -1,6 +1,9 @@
 // Nothing leaves the host but what the table says. A statement with a name of its own in each of
 // its fields, as the schema has them, is let out at every level and searched.
 #include "agent/statement/disclosure.h"
+
+#include "agent/statement/statement.h"
+#include "attest/dsse.h"
 #include "attest/names.h"
 #include "base/durable.h"
 #include "base/text.h"
@@ -263,6 +266,43 @@ TEST_F(DisclosureTest, ANameHasOneBoxAWindowAndNoneInBrief) {
     EXPECT_EQ(second.sealed(0).number(), 2U);
     full.clear_tenant(); // nobody's stays nobody's
     EXPECT_EQ(outgoing.workload(full, /*brief=*/false).tenant(), "");
+}
+
+// The longest names there can be, each another's: no part outgrows an attestation at any level.
+TEST_F(DisclosureTest, AWindowFullOfLongNamesFitsItsParts) {
+    Snapshot before{.at = {10 * kSecond, 1000 * kSecond}};
+    Snapshot after{.at = {20 * kSecond, 1010 * kSecond}};
+    constexpr uint64_t kWorkloads = 60;
+    for (uint64_t id = 1; id <= kWorkloads; id++)
+        after.usage[{id, 0}] = {kSecond, 1, 0, 1, 0};
+    for (Privacy level : {Privacy::kFull, Privacy::kSealed, Privacy::kMinimal}) {
+        Disclosure disclosure = at(level);
+        Outgoing outgoing(disclosure);
+        auto parts = make_statements(
+            {before.at, 1, before, after, pb::RUNG_TRACED, {}, nullptr, {}}, [&](uint64_t id) {
+                Workload workload;
+                std::string own = std::to_string(id);
+                workload.cgroup_path = "/" + own + std::string(4090, 'p');
+                workload.identity.source = "kubernetes";
+                for (int i = 0; i < 24; i++)
+                    workload.identity.names.push_back(
+                        {"kubernetes.name" + std::to_string(i),
+                         own + std::to_string(i) + std::string(240, 'n')});
+                for (int i = 0; i < 4; i++)
+                    workload.identity.origins.push_back({own + std::string(240, 'o'), {}, {}});
+                workload.tenant.name = own + std::string(100, 't');
+                workload.tenant.rule = std::string(1000, 'r');
+                return outgoing.workload(to_message(id, workload, false), false);
+            });
+        EXPECT_TRUE(outgoing.finish(parts));
+        int rows = 0;
+        for (const pb::Statement &part : parts) {
+            EXPECT_LE(part.ByteSizeLong(), kMaxAttestation - 2048) << privacy_name(level);
+            rows += part.usage_size();
+            EXPECT_EQ(part.has_sealing(), level == Privacy::kSealed);
+        }
+        EXPECT_EQ(rows, static_cast<int>(kWorkloads));
+    }
 }
 
 TEST_F(DisclosureTest, EqualNamesJoinAcrossHosts) {
