@@ -53,8 +53,8 @@ BASE := $(call objects,$(wildcard base/*.cc))
 # witnesses' Ed25519 is OpenSSL's.
 CENTRAL_ONLY := attest/admit.cc attest/explain.cc attest/key_cache.cc attest/cosignature.cc
 ATTEST := $(call objects,$(filter-out attest/crypto_%.cc $(CENTRAL_ONLY),$(wildcard attest/*.cc))) $(PROTO_OBJ)
-ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc)
-ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc $(CENTRAL_ONLY))
+ATTEST_AGENT := $(ATTEST) $(call objects,attest/crypto_mbedtls.cc attest/crypto_sealing_mbedtls.cc)
+ATTEST_CENTRAL := $(ATTEST) $(PROTO_CENTRAL:%=$(B)/obj/gen/%.pb.o) $(call objects,attest/crypto_openssl.cc attest/crypto_sealing_openssl.cc $(CENTRAL_ONLY))
 AGENT := $(BASE) $(ATTEST_AGENT) $(PROTO_AGENT:%=$(B)/obj/gen/%.pb.o) $(call objects,$(filter-out agent/main.cc,$(wildcard agent/*.cc agent/*/*.cc agent/*/*/*.cc)))
 # Judged centrally too: what an auditor should look at.
 FINDINGS := $(call objects,$(wildcard findings/*.cc)) $(B)/obj/gen/findings/shipped_devices.o
@@ -132,7 +132,7 @@ $(B)/tests/unit-audit: $(call test_objects,audit) $(AUDIT)
 $(B)/tests/unit-attest-mbedtls $(B)/tests/unit-base: LIBS = $(AGENT_LIBS)
 $(B)/tests/unit-attest-openssl: LIBS = $(CENTRAL_LIBS)
 $(B)/tests/unit-audit: LIBS = $(AUDIT_LIBS)
-$(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS)
+$(B)/tests/unit-agent: LIBS = $(AGENT_LIBS) $(COLLECTOR_LIBS) -lprotobuf
 $(B)/tests/unit-collector: LIBS = $(COLLECTOR_LIBS)
 
 # Signs and verifies with one side of the seam, so that each side can be held against the other.

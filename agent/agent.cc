@@ -41,6 +41,11 @@ std::optional<Failure> Agent::prepare() {
         return configuration(tls.error());
     tls_ = std::make_unique<TlsContext>(std::move(*tls));
 
+    auto disclosure = Disclosure::load(config_.privacy, config_.host);
+    if (!disclosure)
+        return configuration(disclosure.error());
+    disclosure_ = *std::move(disclosure);
+
     tenants_watch_ = std::make_unique<TenantsWatch>(
         config_.tenants_directory, config_.tenant_names,
         static_cast<uint64_t>(config_.window_seconds) * kSecond, log_);
@@ -51,6 +56,7 @@ std::optional<Failure> Agent::prepare() {
     self_.set_version(TALLYSTICK_VERSION);
     self_.set_build_id(build_id());
     self_.set_kernel(kernel_release());
+    self_.set_privacy(privacy_name(config_.privacy.level));
     tenants_ = std::move(*tenants);
     return std::nullopt;
 }
@@ -91,7 +97,8 @@ std::optional<Failure> Agent::start_recording() {
             if (events_.note(kind, detail, now().boottime_ns))
                 log_.warning(event_line(kind, detail));
         });
-    windows_ = std::make_unique<Windows>(config_, log_, *chain_, events_, *guard_, self_);
+    windows_ =
+        std::make_unique<Windows>(config_, log_, *chain_, events_, *guard_, disclosure_, self_);
     if (auto started = windows_->start(boot_id_, std::move(tenants_)); !started)
         return kernel(started.error());
     if (auto watched =

@@ -53,6 +53,7 @@ private:
     std::optional<Signer> signer_; // until the chain is opened
     std::unique_ptr<TlsContext> tls_;
     std::vector<NoteKey> log_keys_;
+    Disclosure disclosure_;
     std::unique_ptr<TenantsWatch> tenants_watch_;
     Tenants tenants_; // until recording starts
     Events events_;

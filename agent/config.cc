@@ -100,6 +100,23 @@ Status read_sources(TomlTable &table, const std::vector<std::string> &built_in,
     return ok();
 }
 
+Status read_privacy(TomlTable &table, Config &config) {
+    std::string level = privacy_name(config.privacy.level);
+    table.string("level", level);
+    table.string("join_key", config.privacy.join_key);
+    table.string("auditor_key", config.privacy.auditor_key);
+    TALLY_TRY(table.finish());
+    auto parsed = parse_privacy(level);
+    if (!parsed)
+        return table.error("level", parsed.error().message);
+    config.privacy.level = *parsed;
+    if (*parsed != Privacy::kFull && config.privacy.join_key.empty())
+        return table.error("level", level + " needs join_key, the file of the fleet's join key");
+    if (*parsed == Privacy::kSealed && config.privacy.auditor_key.empty())
+        return table.error("level", level + " needs auditor_key, the file of its public key");
+    return ok();
+}
+
 } // namespace
 
 Result<std::optional<pb::Rung>> parse_rung(const std::string &name) {
@@ -127,7 +144,7 @@ Result<Config> load_config(const std::string &path) {
     root->integer("idle_window_seconds", config.idle_window_seconds, 1, 600);
     root->integer("spool_megabytes", config.spool_megabytes, 1, 1'000'000);
     root->table("recording", [&](TomlTable &table) { return read_recording(table, config); });
-    root->table("identity", [&](TomlTable &table) {
+    root->table("identity", [&](TomlTable &table) -> Status {
         table.strings("tenant_names", config.tenant_names);
         TALLY_TRY(read_sources(
             table, source_names(),
@@ -143,6 +160,7 @@ Result<Config> load_config(const std::string &path) {
             },
             config.work_sources);
     });
+    root->table("privacy", [&](TomlTable &table) { return read_privacy(table, config); });
     root->required("signing").table("signing",
                                     [&](TomlTable &table) { return read_signing(table, config); });
     root->required("collector").table("collector", [&](TomlTable &table) {

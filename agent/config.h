@@ -4,6 +4,7 @@
 #include "agent/identity/source.h"
 #include "agent/record/devices.h"
 #include "agent/record/recorder.h"
+#include "agent/statement/disclosure.h"
 #include "agent/work/works.h"
 #include "attest/crypto.h"
 #include "base/result.h"
@@ -27,6 +28,8 @@ struct Config {
     std::vector<std::string> work_sources = work_source_names();
     std::vector<std::string>
         tenant_names; // keys of names that are a tenant's, if no rule says more
+
+    PrivacyConfig privacy;
 
     std::string signing_key;
     std::string signing_certificate;

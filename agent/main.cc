@@ -1,5 +1,6 @@
 // tallyd: options in, exit status out.
 #include "agent/agent.h"
+#include "agent/explain.h"
 #include "agent/self.h"
 
 #include <cstdio>
@@ -10,12 +11,20 @@ namespace {
 
 constexpr const char *kHelp =
     R"(Usage: tallyd --config FILE [--check-config | --unload] [--hooks=RUNG]
+       tallyd --explain PID [--config FILE]
+       tallyd --print-disclosure [--config FILE]
 
 Records which workloads hold this host's accelerators, signs what it saw, and
 streams it to the collector. Runs in the foreground until SIGTERM.
 
-  --config FILE    configuration (see /usr/share/doc/tallystick/tallyd.toml)
+  --config FILE    configuration (see /usr/share/doc/tallystick/tallyd.toml);
+                   of --explain and --print-disclosure, by default
+                   /etc/tallystick/tallyd.toml
   --check-config   read configuration, keys and tenants, then exit
+  --explain PID    say which workload and tenant a process belongs to, and by
+                   which names and rule; also while a daemon runs
+  --print-disclosure
+                   list what leaves this host, at each level of privacy
   --hooks=RUNG     auto, exact, kprobe, traced or scanned; overrides the
                    configuration
   --unload         remove what stays in the kernel while no agent runs: programs
@@ -27,6 +36,8 @@ Exit status: 0 stopped as asked, 1 failed while running, 2 configuration, keys o
 usage, 3 the kernel refused (missing capability, no BPF), 4 state directory unusable.
 )";
 
+constexpr const char *kDefaultConfig = "/etc/tallystick/tallyd.toml";
+
 int finish(const tally::Log &log, const tally::Failure &failure) {
     log.error(failure.error.message);
     return static_cast<int>(failure.status);
@@ -36,11 +47,13 @@ int finish(const tally::Log &log, const tally::Failure &failure) {
 
 int main(int argc, char **argv) {
     using namespace tally;
-    enum { kConfig = 1, kCheck, kHooks, kUnload, kVersion, kHelpWanted };
+    enum { kConfig = 1, kCheck, kHooks, kUnload, kExplain, kDisclosure, kVersion, kHelpWanted };
     const option options[] = {{"config", required_argument, nullptr, kConfig},
                               {"check-config", no_argument, nullptr, kCheck},
                               {"hooks", required_argument, nullptr, kHooks},
                               {"unload", no_argument, nullptr, kUnload},
+                              {"explain", required_argument, nullptr, kExplain},
+                              {"print-disclosure", no_argument, nullptr, kDisclosure},
                               {"version", no_argument, nullptr, kVersion},
                               {"help", no_argument, nullptr, kHelpWanted},
                               {}};
@@ -53,6 +66,8 @@ int main(int argc, char **argv) {
     std::string hooks;
     bool check_only = false;
     bool unload = false;
+    std::optional<std::string> explained; // process id
+    bool print_disclosure = false;
     opterr = 0;
     for (int choice = 0; (choice = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
         switch (choice) {
@@ -68,6 +83,12 @@ int main(int argc, char **argv) {
         case kUnload:
             unload = true;
             break;
+        case kExplain:
+            explained = optarg;
+            break;
+        case kDisclosure:
+            print_disclosure = true;
+            break;
         case kVersion:
             std::printf("tallyd %s %s\n", TALLYSTICK_VERSION, build_id().c_str());
             return 0;
@@ -80,6 +101,9 @@ int main(int argc, char **argv) {
     }
     if (optind < argc)
         return usage("unexpected argument: " + std::string(argv[optind]));
+    bool only_asks = explained || print_disclosure;
+    if (config_file.empty() && only_asks)
+        config_file = kDefaultConfig;
     if (config_file.empty())
         return usage("--config FILE is needed");
 
@@ -91,6 +115,17 @@ int main(int argc, char **argv) {
         if (!rung)
             return usage("--hooks: " + rung.error().message);
         config->recorder.rung = *rung;
+    }
+    if (print_disclosure) {
+        std::fputs(disclosure_text(config->privacy.level).c_str(), stdout);
+        return 0;
+    }
+    if (explained) {
+        auto page = explain(*explained, *config);
+        if (!page)
+            return finish(log, {Exit::kFailed, page.error()});
+        std::fputs(page->c_str(), stdout);
+        return 0;
     }
     if (!check_only) {
         if (std::string missing = missing_capabilities(); !missing.empty())

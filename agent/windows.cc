@@ -1,6 +1,6 @@
 #include "agent/windows.h"
 
-#include "bpf/wire.h"
+#include "agent/identity/opener.h"
 
 #include <algorithm>
 #include <set>
@@ -34,7 +34,9 @@ Status Windows::start(const std::string &boot_id, Tenants tenants) {
         Resolver(std::move(*cgroups), std::move(*files), std::move(sources), {}));
     put_in_force(std::move(tenants));
     auto recorder =
-        Recorder::start(config_.recorder, [this](const wire_edge &edge) { act_on(edge); });
+        Recorder::start(config_.recorder, [this](const wire_edge &edge, const wire_opener *opener) {
+            act_on(edge, opener);
+        });
     if (!recorder)
         return recorder.error();
     recorder_ = std::move(*recorder);
@@ -155,9 +157,12 @@ std::string Windows::summary() const {
     return summary;
 }
 
-void Windows::act_on(const wire_edge &edge) {
-    if (edge.kind == WIRE_WORKLOAD_NEW)
+void Windows::act_on(const wire_edge &edge, const wire_opener *opener) {
+    if (edge.kind == WIRE_WORKLOAD_NEW) {
         workloads_->name(edge.workload);
+        if (opener != nullptr)
+            workloads_->opened(edge.workload, opener_of(*opener));
+    }
     // A new holder's work is looked for in its processes, which a scan finds.
     if (edge.kind == WIRE_WORKLOAD_NEW && !works_.any())
         return;
@@ -314,6 +319,7 @@ Status Windows::cut(Snapshot snapshot) {
 
 // Says what happened between last_ and `until`.
 Status Windows::attest(const Snapshot &until, pb::Rung rung) {
+    recorder_->read_edges(); // who opened is told along with what
     bool introduce = introduce_ || until.at.boottime_ns - introduced_ns_ >= kIntroduceEvery;
     std::vector<HookState> hooks = recorder_->hooks();
     for (const auto *more : {&guard_.hooks(), &kernel_guard_->hooks()})
@@ -321,13 +327,18 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
     std::vector<SourcedWork> work = works_.take(now().boottime_ns);
     std::vector<pb::SourceState> sources = works_.tell_states(introduce);
+    Outgoing outgoing(disclosure_);
+    auto events = events_.all([&](pb::Event &event) { outgoing.let_out(event); });
     auto statements =
-        make_statements({window_begin_, since_ns_, last_, until, rung, events_.all(),
+        make_statements({window_begin_, since_ns_, last_, until, rung, events,
                          introduce ? &introduction : nullptr, untracked_, work, sources},
                         [&](uint64_t id) {
                             const Workload &workload = workloads_->name(id);
-                            return to_message(id, workload, workload.told && !introduce);
+                            bool brief = workload.told && !introduce;
+                            return outgoing.workload(to_message(id, workload, brief), brief);
                         });
+    if (Status sealed = outgoing.finish(statements); !sealed)
+        log_.warning("names left as tokens without their boxes: " + sealed.error().message);
     for (const pb::Statement &statement : statements) {
         for (const pb::Workload &workload : statement.workloads())
             workloads_->told(workload.cgroup_id());

@@ -8,6 +8,7 @@
 #include "agent/identity/workloads.h"
 #include "agent/record/recorder.h"
 #include "agent/statement/chain.h"
+#include "agent/statement/disclosure.h"
 #include "agent/statement/events.h"
 #include "agent/statement/statement.h"
 #include "base/log.h"
@@ -26,9 +27,9 @@ class Windows {
 public:
     // All must outlive this.
     Windows(const Config &config, const Log &log, Chain &chain, Events &events, Guard &guard,
-            pb::Agent self)
+            const Disclosure &disclosure, pb::Agent self)
         : config_(config), log_(log), chain_(chain), events_(events), guard_(guard),
-          self_(std::move(self)) {}
+          disclosure_(disclosure), self_(std::move(self)) {}
 
     // Starts or adopts the recording. An error is the kernel's.
     Status start(const std::string &boot_id, Tenants tenants);
@@ -61,7 +62,7 @@ private:
     Status take_up(const std::string &boot_id);
     Status attest_inherited(Recorder::HandOver totals);
     void restore(const pb::Baseline &baseline);
-    void act_on(const wire_edge &edge);
+    void act_on(const wire_edge &edge, const wire_opener *opener);
     void plan_scan();
     Status inspect();
     bool nothing_new(const Snapshot &snapshot) const;
@@ -86,6 +87,7 @@ private:
     Chain &chain_;
     Events &events_;
     Guard &guard_;
+    const Disclosure &disclosure_;
     pb::Agent self_;
     std::unique_ptr<Workloads> workloads_;
     std::unique_ptr<Recorder> recorder_;

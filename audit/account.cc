@@ -3,6 +3,8 @@
 #include "audit/state.h"
 #include "base/text.h"
 
+#include <algorithm>
+
 namespace tally {
 
 namespace {
@@ -30,6 +32,12 @@ Status examine(Account &account, Examiner &examiner, const Source &source, const
         return verified.error();
     account.log = *std::move(verified);
     account.findings = examiner.findings();
+    if (options.unsealer != nullptr) {
+        for (Finding &finding : options.unsealer->findings())
+            account.findings.push_back(std::move(finding));
+        std::stable_sort(account.findings.begin(), account.findings.end(),
+                         [](const Finding &a, const Finding &b) { return a.index < b.index; });
+    }
     account.coverage = examiner.coverage();
     return ok();
 }

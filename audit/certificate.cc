@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -110,6 +111,17 @@ std::string to_pem(const PrivateKey &key) {
     return pem_text([&](BIO *out) {
         return PEM_write_bio_PKCS8PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
     });
+}
+
+std::string to_public_pem(const PrivateKey &key) {
+    return pem_text([&](BIO *out) { return PEM_write_bio_PUBKEY(out, key.get()); });
+}
+
+Result<Bytes> random_bytes(size_t size) {
+    Bytes bytes(size);
+    if (RAND_bytes(bytes.data(), static_cast<int>(size)) != 1)
+        return openssl_error("get random bytes");
+    return bytes;
 }
 
 } // namespace tally

@@ -2,6 +2,7 @@
 // fleet's certificates come from its own authority.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -39,5 +40,8 @@ Result<Certificate> certify(const Profile &profile, const PrivateKey &key,
 
 std::string to_pem(const Certificate &certificate);
 std::string to_pem(const PrivateKey &key); // PKCS#8, unencrypted
+std::string to_public_pem(const PrivateKey &key);
+
+Result<Bytes> random_bytes(size_t size);
 
 } // namespace tally

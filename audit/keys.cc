@@ -2,6 +2,7 @@
 
 #include "attest/admit.h"
 #include "attest/checkpoint.h"
+#include "attest/names.h"
 #include "audit/certificate.h"
 #include "base/durable.h"
 
@@ -128,6 +129,21 @@ Status make_log_keys(const Fleet &fleet) {
     return replace_file(fleet.directory + "/log.vkeys", view(*ed25519 + *ecdsa));
 }
 
+// For [privacy] of tallyd.toml.
+Status make_sealing_keys(const Fleet &fleet) {
+    std::string directory = fleet.directory + "/auditor";
+    TALLY_TRY(make_directories(directory));
+    auto key = generate_p256();
+    if (!key)
+        return key.error();
+    TALLY_TRY(replace_file(directory + "/sealing.key", view(to_pem(*key)), 0600));
+    TALLY_TRY(replace_file(directory + "/sealing.pem", view(to_public_pem(*key))));
+    auto join = random_bytes(kJoinKeySize);
+    if (!join)
+        return join.error();
+    return replace_file(fleet.directory + "/join.key", view(to_hex(*join) + "\n"), 0600);
+}
+
 } // namespace
 
 Status make_fleet(const Fleet &fleet) {
@@ -149,6 +165,7 @@ Status make_fleet(const Fleet &fleet) {
     TALLY_TRY(authority->issue(fleet.directory + "/auditor/tls", fleet.auditor, "clientAuth"));
     TALLY_TRY(authority->issue(fleet.directory + "/auditor/signing", fleet.auditor,
                                "critical," + std::string(kExplanationSigningOid)));
+    TALLY_TRY(make_sealing_keys(fleet));
     return make_log_keys(fleet);
 }
 

@@ -10,6 +10,9 @@
 //   auditor/signing.pem, signing.key      kExplanationSigningOid (attest/admit.h)
 //   log/ed25519.key, log/ecdsa.key        sign the checkpoint
 //   log.vkeys                             their public halves (attest/checkpoint.h)
+//   join.key                              of the tokens that stand for names (attest/names.h)
+//   auditor/sealing.key, sealing.pem      names are sealed to the latter, a public key, and opened
+//                                         with the former: `tally report --unseal`
 //
 // Private keys are PKCS#8 PEM, mode 0600. Certificates hold from an hour ago for 30 days.
 #pragma once

@@ -79,19 +79,21 @@ std::function<void(uint64_t, uint64_t)> progress(const Options &options, const c
     };
 }
 
-WalkOptions walk_options(const Options &options) {
-    WalkOptions walk;
-    walk.threads = options.threads;
-    walk.progress = progress(options, "verified", "attestations");
-    walk.limits.known_devices = options.table.ids();
-    return walk;
-}
-
 // What every command that reads a log begins with.
 struct Begun {
     Trust trust;
     Source source;
     Question question;
+    std::optional<Unsealer> unsealer;
+
+    WalkOptions walk(const Options &options) {
+        WalkOptions walk;
+        walk.threads = options.threads;
+        walk.progress = progress(options, "verified", "attestations");
+        walk.limits.known_devices = options.table.ids();
+        walk.unsealer = unsealer ? &*unsealer : nullptr;
+        return walk;
+    }
 };
 Result<Begun> begin(const Options &options) {
     if (options.log_keys.empty() || options.fleet_root.empty())
@@ -114,7 +116,14 @@ Result<Begun> begin(const Options &options) {
     auto source = Source::open(directory);
     if (!source)
         return source.error();
-    return Begun{*std::move(trust), *std::move(source), *std::move(question)};
+    Begun begun{*std::move(trust), *std::move(source), *std::move(question), {}};
+    if (!options.unseal.empty()) {
+        auto unsealer = Unsealer::load(options.unseal, options.join_key);
+        if (!unsealer)
+            return unsealer.error();
+        begun.unsealer = *std::move(unsealer);
+    }
+    return begun;
 }
 
 Result<std::set<By>> parse_all(const std::vector<std::string> &words) {
@@ -148,7 +157,7 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
     }
     auto taken =
         take_account(opened->source, opened->trust, UsageSums(opened->question, *by, options.focus),
-                     walk_options(options), also);
+                     opened->walk(options), also);
     if (!taken)
         return fail(taken.error());
     Result<std::string> text = text_of(*taken, opened->question);
@@ -183,7 +192,7 @@ int verify_since(const Options &options) {
     if (!begun)
         return fail(begun.error());
     auto taken =
-        take_account_since(begun->source, begun->trust, options.state, walk_options(options));
+        take_account_since(begun->source, begun->trust, options.state, begun->walk(options));
     if (!taken)
         return fail(taken.error());
     return print(verification_text(*taken), status_of(*taken));
@@ -196,7 +205,7 @@ int show_one(const Options &options) {
     auto opened = begin(options);
     if (!opened)
         return fail(opened.error());
-    auto page = show(opened->source, opened->trust, *selector, walk_options(options));
+    auto page = show(opened->source, opened->trust, *selector, opened->walk(options));
     return page ? print(*page, kClean) : fail(page.error());
 }
 
@@ -204,7 +213,7 @@ int trace_figure(const Options &options) {
     auto opened = begin(options);
     if (!opened)
         return fail(opened.error());
-    auto page = trace(opened->source, opened->trust, opened->question, walk_options(options));
+    auto page = trace(opened->source, opened->trust, opened->question, opened->walk(options));
     return page ? print(*page, kClean) : fail(page.error());
 }
 
@@ -217,7 +226,7 @@ int prove_figure(const Options &options) {
     if (!log_keys || !fleet_root)
         return fail(log_keys ? fleet_root.error() : log_keys.error());
     auto proved = prove(opened->source, opened->trust, opened->question, *log_keys, *fleet_root,
-                        walk_options(options), write_out);
+                        opened->walk(options), write_out);
     if (!proved)
         return fail(proved.error());
     return print("", kClean);
@@ -230,7 +239,7 @@ Result<Bytes> explanation_of(const Options &options) {
     auto begun = begin(options);
     if (!begun)
         return begun.error();
-    auto taken = take_account(begun->source, begun->trust, UsageSums(), walk_options(options));
+    auto taken = take_account(begun->source, begun->trust, UsageSums(), begun->walk(options));
     if (!taken)
         return taken.error();
     auto made = make_explanation(options.explain, *taken, begun->trust.fleet_root);

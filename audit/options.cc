@@ -72,6 +72,15 @@ Forms add_forms(CLI::App &command, Options &options) {
     return {csv, command.add_flag("--json", options.json, "one JSON object")->excludes(csv)};
 }
 
+void add_unseal(CLI::App &command, Options &options) {
+    auto *unseal = command.add_option("--unseal", options.unseal,
+                                      "the auditor's private key, PEM: show names for tokens");
+    command
+        .add_option("--join-key", options.join_key,
+                    "the fleet's join key: prove that each token is its name's")
+        ->needs(unseal);
+}
+
 void add_report(CLI::App &app, Options &options) {
     CLI::App &report =
         add_command(app, "report", "Verify a log, then print who held which device for how long",
@@ -82,6 +91,7 @@ void add_report(CLI::App &app, Options &options) {
                     "rows by any of tenant, parent, payer, host, device, model, day, workload")
         ->delimiter(',');
     auto [csv, json] = add_forms(report, options);
+    add_unseal(report, options);
     report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
         ->excludes(csv)
         ->excludes(json);
@@ -94,6 +104,7 @@ void add_when(CLI::App &app, Options &options) {
     timeline.add_option("WHAT", options.what, "a host, a device's id, or a tenant")->required();
     timeline.add_option("--from", options.question.from, "from then on: 2026-11-23[T18:50:46Z]");
     timeline.add_option("--to", options.question.to, "up to then");
+    add_unseal(timeline, options);
     CLI::App &concurrent = add_command(
         app, "concurrent",
         "Verify a log, then print how many devices each tenant held at once, and for how long",
@@ -102,6 +113,7 @@ void add_when(CLI::App &app, Options &options) {
                         "all tenants of one parent as one, at each remove");
     add_question(concurrent, options.question);
     add_forms(concurrent, options);
+    add_unseal(concurrent, options);
 }
 
 void add_evidence(CLI::App &app, Options &options) {
@@ -111,10 +123,12 @@ void add_evidence(CLI::App &app, Options &options) {
     show.add_option("WHICH", options.which, "INDEX in the log, or HOST and SEQUENCE")
         ->required()
         ->expected(1, 2);
+    add_unseal(show, options);
     CLI::App &trace =
         add_command(app, "trace", "Verify a log, then print the attestations behind a figure",
                     " --tenant acme --host gpu1.example", options);
     add_question(trace, options.question);
+    add_unseal(trace, options);
     CLI::App &prove = add_command(
         app, "prove", "Verify a log, then write a bundle that a third party checks without it",
         " --tenant acme --from 2026-11-01 --to 2026-12-01", options);
@@ -203,6 +217,7 @@ void add_commands(CLI::App &app, Options &options) {
                     " --csv", options);
     add_forms(findings, options);
     add_explain(app, options);
+    add_unseal(findings, options);
     CLI::App &hosts = add_command(
         app, "hosts", "Verify a log, then print each host's record and coverage", "", options);
     add_forms(hosts, options);

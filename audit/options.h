@@ -27,6 +27,8 @@ struct Options {
     std::string state; // of `tally verify`
     std::string devices;
     DeviceTable table = DeviceTable::shipped(); // or what `devices` has, once it is read
+    std::string unseal;                         // files of keys
+    std::string join_key;
 
     QuestionWords question;
     std::vector<std::string> by;

@@ -1,5 +1,6 @@
 #include "audit/show.h"
 
+#include "attest/names.h"
 #include "base/text.h"
 #include "findings/finding.h"
 #include "findings/names.h"
@@ -49,6 +50,37 @@ void add_chain(Page &page, const Entry &entry) {
                       boot_time(window.end_boottime_ns()));
 }
 
+// The boxes, and the names in them if they were opened.
+class Boxes {
+public:
+    explicit Boxes(const Unsealer *unsealer) : unsealer_(unsealer) {}
+
+    void add(Page &page, const Entry &entry) const {
+        const pb::Statement &statement = entry.statement();
+        if (!statement.has_sealing())
+            return;
+        page.line("sealed",
+                  "names for the key with sha256 " + to_hex(view(statement.sealing().key())));
+        for (const pb::Workload &workload : statement.workloads()) {
+            for (const pb::SealedName &sealed : workload.sealed())
+                add(page, statement.host(), sealed);
+        }
+        for (const pb::Event &event : statement.events()) {
+            if (event.has_sealed())
+                add(page, statement.host(), event.sealed());
+        }
+    }
+
+private:
+    void add(Page &page, const std::string &host, const pb::SealedName &sealed) const {
+        auto name = unsealer_ != nullptr ? unsealer_->name(host, sealed.token()) : std::nullopt;
+        page.line("", printable(sealed.token()) +
+                          (name ? " is " + printable(value_of(*name), 4096) : ""));
+    }
+
+    const Unsealer *unsealer_;
+};
+
 // Who a workload is and why it is its tenant's, where the statement says so.
 void add_names(Page &page, const pb::Workload &workload) {
     const pb::Attribution &attribution = workload.attribution();
@@ -64,6 +96,8 @@ void add_names(Page &page, const pb::Workload &workload) {
                           (attribution.digest().empty()
                                ? ""
                                : ", file of sha256 " + to_hex(view(attribution.digest()))));
+    if (workload.has_opener())
+        page.line("", "opened first by " + printable(opener_name(workload.opener())));
     if (!workload.has_identity())
         return;
     std::string names;
@@ -189,9 +223,10 @@ void add_rest(Page &page, const pb::Statement &statement) {
                                boot_time(event.boottime_ns()) + ": " + printable(event.detail()));
     if (statement.has_agent()) {
         const pb::Agent &agent = statement.agent();
-        page.line("agent", "version " + printable(agent.version()) + ", build id " +
-                               printable(agent.build_id()) + ", kernel " +
-                               printable(agent.kernel()));
+        page.line("agent",
+                  "version " + printable(agent.version()) + ", build id " +
+                      printable(agent.build_id()) + ", kernel " + printable(agent.kernel()) +
+                      (agent.privacy().empty() ? "" : ", privacy " + printable(agent.privacy())));
         page.line("config", "sha256 " + hex_or(agent.config_digest(), "none"));
     }
     if (!statement.certificate().empty())
@@ -200,7 +235,7 @@ void add_rest(Page &page, const pb::Statement &statement) {
                                      to_hex(sha256(view(statement.certificate()))));
 }
 
-std::string describe(const Entry &entry) {
+std::string describe(const Entry &entry, const Unsealer *unsealer) {
     Page page;
     add_chain(page, entry);
     add_usage(page, entry);
@@ -208,6 +243,7 @@ std::string describe(const Entry &entry) {
     add_recording(page, entry.statement().recording());
     add_inventory(page, entry.statement().inventory());
     add_rest(page, entry.statement());
+    Boxes(unsealer).add(page, entry);
     return page.text();
 }
 
@@ -263,7 +299,7 @@ Result<std::string> show(const Source &source, const Trust &trust, const Selecto
     std::string page; // of a fork both statements
     auto see = [&](const Entry &entry) {
         if (selector.matches(entry))
-            page += (page.empty() ? "" : "\n") + describe(entry);
+            page += (page.empty() ? "" : "\n") + describe(entry, options.unsealer);
     };
     bool explanation = false;
     WalkOptions with = options;
@@ -280,6 +316,11 @@ Result<std::string> show(const Source &source, const Trust &trust, const Selecto
         return Error{"the log verifies, but its " +
                      entries_in_words(verified->checkpoint.size, verified->explanations) +
                      " have no " + selector.str()};
+    if (options.unsealer != nullptr) {
+        for (const Finding &finding : options.unsealer->findings())
+            page += "finding: sealed: " + finding.host + ", sequence " +
+                    std::to_string(finding.sequence) + ": " + finding.text + "\n";
+    }
     return page + "verified: " + verified->in_words() + "; this one's signature, certificate, " +
            (explanation ? "and place in the log; whether it counts, `tally findings` says\n"
                         : "place in its host's chain and in the log\n");

@@ -213,7 +213,13 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
                     options.explanation({batch.first + i, *said, batch.entries[i]});
                 continue;
             }
-            const Opened &opened = batch.items[i].read->opened;
+            Opened readable;
+            if (options.unsealer != nullptr) {
+                readable = batch.items[i].read->opened;
+                options.unsealer->unseal(batch.first + i, readable.statement);
+            }
+            const Opened &opened =
+                options.unsealer != nullptr ? readable : batch.items[i].read->opened;
             auto placed = chains.add(batch.first + i, opened);
             visit({batch.first + i, opened, placed.devices, placed.place, batch.entries[i]});
         }
@@ -224,6 +230,10 @@ Result<Verified> walk(const Source &source, const Trust &trust, const Visit &vis
         return source.error("checkpoint", "its root is not that of the log's " +
                                               std::to_string(size) + " entries");
     verified->notes = *std::move(notes);
+    if (options.unsealer != nullptr) {
+        for (std::string &note : options.unsealer->notes())
+            verified->notes.push_back(std::move(note));
+    }
     return verified;
 }
 

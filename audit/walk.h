@@ -17,6 +17,7 @@
 #include "attest/explain.h"
 #include "audit/source.h"
 #include "audit/state.pb.h"
+#include "audit/unseal.h"
 #include "findings/entry.h"
 #include "findings/rule.h"
 
@@ -53,6 +54,8 @@ struct WalkOptions {
     // Explanations of findings, in their places among the attestations.
     std::function<void(const ExplanationEntry &)> explanation;
     Limits limits; // what the rules hold to
+    // Puts names where tokens stand, before a statement is handed out; null: they stay.
+    Unsealer *unsealer = nullptr;
 };
 
 struct Verified {

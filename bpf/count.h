@@ -98,10 +98,10 @@ static __always_inline void found_before_opened(struct wire_usage *total) {
     __sync_fetch_and_add(&total->releases, 1);
 }
 
-/* A workload has `file`, an open file on `device`, in a descriptor table. Harmless if known
- * already. */
-static __noinline void hold_file(struct file *file, __u64 workload, __u32 device,
-                                 enum evidence evidence) {
+/* A workload has `file`, an open file on `device`, in the descriptor table of `task`. Harmless if
+ * known already. */
+static __noinline void hold_file(struct file *file, struct task_struct *task, __u64 workload,
+                                 __u32 device, enum evidence evidence) {
     struct wire_state *state = get_state();
     struct wire_holder_key key = {.file = (__u64)file, .workload = workload};
     struct wire_usage_key usage_key = {.workload = workload, .device = device};
@@ -145,7 +145,7 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
         return;
     }
 
-    total = usage_of(&usage_key, now);
+    total = usage_of(&usage_key, task, now);
     if (!total) {
         count_loss(WIRE_LOSS_USAGE_FULL);
         return;
@@ -180,6 +180,13 @@ static __noinline void hold_file(struct file *file, __u64 workload, __u32 device
     if (__sync_fetch_and_add(&total->open_files, 1) == 0)
         __sync_fetch_and_add(&total->held_ns, -now);
     __sync_fetch_and_add(&shared->holders, 1);
+}
+
+/* The same of the process that we run in. */
+static __always_inline void hold_current(struct file *file, __u32 device, enum evidence evidence) {
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    hold_file(file, task, task_workload(task), device, evidence);
 }
 
 /* A process that has the file in its table leaves the workload. */

@@ -22,7 +22,7 @@ int BPF_PROG(exact_open, struct inode *inode, struct file *file, int error) {
         return 0;
     device = bpf_map_lookup_elem(&devices, &number);
     if (device)
-        hold_file(file, current_workload(), *device, SEEN_OPENING);
+        hold_current(file, *device, SEEN_OPENING);
     return 0;
 }
 
@@ -54,7 +54,7 @@ int BPF_PROG(exact_receive, struct file *file) {
         return 0;
     device = bpf_map_lookup_elem(&devices, &number);
     if (device)
-        hold_file(file, current_workload(), *device, SEEN_RECEIVING);
+        hold_current(file, *device, SEEN_RECEIVING);
     return 0;
 }
 

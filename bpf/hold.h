@@ -38,15 +38,50 @@ static __always_inline void tell(__u32 kind, __u64 workload, __u32 device, __u64
         count_loss(WIRE_LOSS_EDGES_FULL);
 }
 
-/* A fresh entry is told, so that its workload is named while it is there. */
-static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key, __u64 now) {
+static __always_inline void describe(struct wire_opener *opener, struct task_struct *task) {
+    struct file *executable = task_executable(task);
+    const unsigned char *name;
+
+    opener->inode = 0;
+    opener->device = 0;
+    opener->user = task_user(task);
+    __builtin_memset(opener->executable, 0, sizeof(opener->executable));
+    if (!executable)
+        return;
+    opener->inode = BPF_CORE_READ(executable, f_inode, i_ino);
+    opener->device = BPF_CORE_READ(executable, f_inode, i_sb, s_dev);
+    name = BPF_CORE_READ(executable, f_path.dentry, d_name.name);
+    bpf_probe_read_kernel_str(opener->executable, sizeof(opener->executable), name);
+}
+
+/* Once for each (workload, device): out of the way of everything that happens often. */
+static __noinline void tell_newcomer(__u64 workload, __u32 device, struct task_struct *task,
+                                     __u64 now) {
+    struct wire_newcomer *newcomer = bpf_ringbuf_reserve(&edges, sizeof(*newcomer), 0);
+
+    if (!newcomer) {
+        count_loss(WIRE_LOSS_EDGES_FULL);
+        return;
+    }
+    newcomer->edge.boottime_ns = now;
+    newcomer->edge.workload = workload;
+    newcomer->edge.device = device;
+    newcomer->edge.kind = WIRE_WORKLOAD_NEW;
+    describe(&newcomer->opener, task);
+    bpf_ringbuf_submit(newcomer, 0);
+}
+
+/* A fresh entry is told, so that its workload is named while it is there, and with it `task`, whose
+ * the file is. */
+static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key,
+                                                   struct task_struct *task, __u64 now) {
     struct wire_usage *found = bpf_map_lookup_elem(&usage, key);
     struct wire_usage fresh = {};
 
     if (found)
         return found;
     if (bpf_map_update_elem(&usage, key, &fresh, BPF_NOEXIST) == 0)
-        tell(WIRE_WORKLOAD_NEW, key->workload, key->device, now);
+        tell_newcomer(key->workload, key->device, task, now);
     return bpf_map_lookup_elem(&usage, key);
 }
 

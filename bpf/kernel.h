@@ -44,6 +44,18 @@ static __always_inline __u64 current_workload(void) {
     return task_workload(bpf_get_current_task_btf());
 }
 
+/* The file that a task executes; NULL for a kernel thread and a task that is past exit_mm. The
+ * kernel keeps it alive as long as the mm, which the task that runs us has; of another task we may
+ * read what was just freed, never fault. */
+static __always_inline struct file *task_executable(struct task_struct *task) {
+    return BPF_CORE_READ(task, mm, exe_file);
+}
+
+/* In the initial user namespace, whatever namespace the task is in (include/linux/uidgid.h). */
+static __always_inline __u32 task_user(struct task_struct *task) {
+    return BPF_CORE_READ(task, cred, euid.val);
+}
+
 /* The device number behind an open file, or 0 if it is no character device or was opened with
  * O_PATH. */
 static __always_inline __u32 file_device_number(struct file *file) {

@@ -46,7 +46,7 @@ int BPF_KRETPROBE(kprobe_open, long error) {
         return 0;
     device = watched(file);
     if (device)
-        hold_file(file, current_workload(), *device, SEEN_OPENING);
+        hold_current(file, *device, SEEN_OPENING);
     return 0;
 }
 
@@ -70,7 +70,7 @@ int BPF_KPROBE(kprobe_receive, struct file *file) {
     __u32 *device = watched(file);
 
     if (device)
-        hold_file(file, current_workload(), *device, SEEN_RECEIVING);
+        hold_current(file, *device, SEEN_RECEIVING);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 struct walk {
     struct file **table;
+    struct task_struct *task;
     __u64 workload;
     int leaving;
 };
@@ -29,14 +30,14 @@ static long walk_slot(__u32 slot, struct walk *walk) {
     if (device && walk->leaving)
         take_along(file, walk->workload, *device);
     else if (device)
-        hold_file(file, walk->workload, *device, SEEN_COMING);
+        hold_file(file, walk->task, walk->workload, *device, SEEN_COMING);
     return 0;
 }
 
 static __always_inline void walk_table(struct task_struct *task, __u64 workload, int leaving) {
     struct wire_state *state = get_state();
     struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
-    struct walk walk = {.workload = workload, .leaving = leaving};
+    struct walk walk = {.task = task, .workload = workload, .leaving = leaving};
     __u32 slots;
 
     /* Whatever a table can bring is held by somebody already. */

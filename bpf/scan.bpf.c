@@ -42,7 +42,7 @@ int scan(struct bpf_iter__task_file *ctx) {
     if (!write_holding(ctx, task, workload, *device))
         return 0;
     if (!found_again(file, workload, *device))
-        hold_file(file, workload, *device, FOUND_OPEN);
+        hold_file(file, task, workload, *device, FOUND_OPEN);
     return 0;
 }
 

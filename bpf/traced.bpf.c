@@ -31,7 +31,7 @@ static __always_inline int opened(long descriptor) {
         return 0;
     device = bpf_map_lookup_elem(&devices, &number);
     if (device)
-        hold_file(file, task_workload(task), *device, SEEN_OPENING);
+        hold_file(file, task, task_workload(task), *device, SEEN_OPENING);
     return 0;
 }
 

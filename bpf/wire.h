@@ -97,6 +97,23 @@ struct wire_holding {
     __u32 zero;
 };
 
+/* The process with which a workload's first file on a device was seen: its opener, or on the rungs
+ * that only see by looking, who had it when it was found. */
+struct wire_opener {
+    __u64 inode;  /* of its executable, task->mm->exe_file; 0: a kernel thread has none */
+    __u32 device; /* of that inode's file system, as WIRE_DEVICE_NUMBER */
+    __u32 user;   /* effective user id in the initial user namespace (kuid_t) */
+    /* The executable's last name: its directory entry, not comm, which a process can set. NAME_MAX
+     * is 255; a longer one than fits is cut, always with a final zero. */
+    char executable[64];
+};
+
+/* A WIRE_WORKLOAD_NEW edge has this behind it: one record in the ring, told apart by its size. */
+struct wire_newcomer {
+    struct wire_edge edge;
+    struct wire_opener opener;
+};
+
 /* ours, foreign: kernel objects by which the recording lives, and who else was seen with one. */
 enum wire_object_kind { WIRE_MAP, WIRE_PROGRAM, WIRE_LINK, WIRE_OBJECT_KINDS };
 
@@ -185,6 +202,8 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
               std::has_unique_object_representations_v<wire_file> &&
               std::has_unique_object_representations_v<wire_edge> &&
               std::has_unique_object_representations_v<wire_holding> &&
+              std::has_unique_object_representations_v<wire_opener> &&
+              std::has_unique_object_representations_v<wire_newcomer> &&
               std::has_unique_object_representations_v<wire_object> &&
               std::has_unique_object_representations_v<wire_foreign> &&
               std::has_unique_object_representations_v<wire_guard> &&
@@ -201,6 +220,8 @@ WIRE_ASSERT(sizeof(struct wire_holder) == 32, "wire_holder");
 WIRE_ASSERT(sizeof(struct wire_file) == 40, "wire_file");
 WIRE_ASSERT(sizeof(struct wire_edge) == 24, "wire_edge");
 WIRE_ASSERT(sizeof(struct wire_holding) == 24, "wire_holding");
+WIRE_ASSERT(sizeof(struct wire_opener) == 80, "wire_opener");
+WIRE_ASSERT(sizeof(struct wire_newcomer) == 104, "wire_newcomer");
 WIRE_ASSERT(sizeof(struct wire_object) == 8, "wire_object");
 WIRE_ASSERT(sizeof(struct wire_foreign) == 16, "wire_foreign");
 WIRE_ASSERT(sizeof(struct wire_guard) == 64, "wire_guard");

@@ -12,10 +12,10 @@ _tally() {
     findings) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
     explain) options="--certificate --collector --fleet-root --help --key --log-keys --output --progress --reference --submit --threads --tls-certificate --tls-key --tls-root --why --withdraw " ;;
     hosts) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
-    timeline) options="--fleet-root --from --help --log-keys --progress --threads --to " ;;
-    concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
-    show) options="--fleet-root --help --log-keys --progress --threads " ;;
-    trace) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    timeline) options="--fleet-root --from --help --join-key --log-keys --progress --threads --to --unseal " ;;
+    concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal " ;;
+    show) options="--fleet-root --help --join-key --log-keys --progress --threads --unseal " ;;
+    trace) options="--device --fleet-root --from --help --host --join-key --log-keys --parent --progress --tenant --threads --to --unseal " ;;
     prove) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
     witness) options="--help --key --listen --log-keys --name --state " ;;
     esac

@@ -91,6 +91,7 @@ public:
         uint64_t amount = 0;
         std::string pid; // "pid 77", of an event's first
         bool by_others = false;
+        std::string opener; // who held a device first, of a workload nobody answers for
         std::string (*line)(const std::string &subject, const Repeated &) = nullptr;
     };
     using Line = std::string (*)(const std::string &subject, const Repeated &);

@@ -1,5 +1,7 @@
 #include "findings/names.h"
 
+#include <sys/sysmacros.h>
+
 namespace tally {
 
 std::string rung_precision(pb::Rung rung) {
@@ -99,6 +101,15 @@ const std::string &payer_of(const pb::Workload &workload) {
     if (workload.payers_size() > 0)
         return *workload.payers().rbegin();
     return workload.parent().empty() ? workload.tenant() : workload.parent();
+}
+
+std::string opener_name(const pb::Opener &opener) {
+    std::string user = "user " + std::to_string(opener.user());
+    if (opener.inode() == 0 && opener.executable().empty())
+        return "a thread of the kernel or a process at its end (" + user + ")";
+    return opener.executable() + " (" + user + ", file " + std::to_string(major(opener.device())) +
+           ":" + std::to_string(minor(opener.device())) + "/" + std::to_string(opener.inode()) +
+           ")";
 }
 
 } // namespace tally

@@ -15,6 +15,8 @@ std::string event_name(pb::Event::Kind kind);
 std::string grade_name(pb::Grade grade); // "held", "able", "sampled", "exact"
 // The workload's cgroup path or, where nobody could read it in time, "id:" and the cgroup's id.
 std::string cgroup_name(const pb::Workload &workload);
+// "python3 (user 1000, file 259:1/1583)".
+std::string opener_name(const pb::Opener &opener);
 
 // Whom the tenant buys through, the payer last.
 std::vector<std::string> parties_above(const pb::Workload &workload);

@@ -1,8 +1,9 @@
 // unattributed: a device was in use by a workload that no tenant answers for.
 //
-// Proves: the host saw this cgroup hold or open the device, and its tenant files name nobody.
-// Does not prove: that a tenant hid: monitoring agents and administrators hold devices too. One
-// finding for each host, cgroup and device.
+// Proves: the host saw this cgroup hold or open the device, and its tenant files name nobody. Who
+// was seen with the device first is named by executable and user id, where the host caught it. Does
+// not prove: that a tenant hid: monitoring agents and administrators hold devices too. One finding
+// for each host, cgroup and device.
 #include "base/text.h"
 #include "findings/names.h"
 #include "findings/rule.h"
@@ -21,13 +22,16 @@ public:
                 continue;
             std::string subject =
                 "no tenant for " + cgroup_name(workload) + ", which held " + entry.device_id(usage);
-            auto &repeated = found.repeat(entry, "unattributed", subject,
-                                          [](const std::string &text, const Found::Repeated &seen) {
-                                              return text + " for " + duration(seen.amount) +
-                                                     ", in " +
-                                                     count_of(seen.statements, "statement");
-                                          });
+            auto &repeated = found.repeat(
+                entry, "unattributed", subject,
+                [](const std::string &text, const Found::Repeated &seen) {
+                    return text + " for " + duration(seen.amount) + ", in " +
+                           count_of(seen.statements, "statement") +
+                           (seen.opener.empty() ? "" : "; opened first by " + seen.opener);
+                });
             add_to(repeated.amount, usage.held_ns());
+            if (repeated.opener.empty() && workload.has_opener())
+                repeated.opener = printable(opener_name(workload.opener()));
         }
     }
 };

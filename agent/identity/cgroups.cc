@@ -1,6 +1,7 @@
 #include "agent/identity/cgroups.h"
 
 #include "agent/record/detached_mount.h"
+#include "base/bytes.h"
 
 #include <array>
 #include <cerrno>
@@ -72,6 +73,13 @@ std::string Cgroups::path_of(const Fd &directory) const {
         status.st_ino != named.st_ino)
         return {};
     return path;
+}
+
+Result<uint64_t> Cgroups::id(const std::string &path) const {
+    struct stat status = {};
+    if (fstatat(root_.get(), ("." + path).c_str(), &status, 0) != 0)
+        return errno_error("cgroup " + printable(path, PATH_MAX));
+    return status.st_ino; // kernfs, 64 bit
 }
 
 std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {

@@ -19,6 +19,8 @@ public:
     // (fs/kernfs/mount.c, kernfs_encode_fh), so no directory is searched. Of a path over 4095
     // bytes, which no call returns, the part that is not, and "/~".
     std::string path(uint64_t cgroup_id) const;
+    // The id of the cgroup at such a path, below the root as a process sees it.
+    Result<uint64_t> id(const std::string &path) const;
     // Process ids in it, not below it, as it lists them, at most `limit`; thread ids of a threaded
     // cgroup; none if it is gone.
     std::vector<int> processes(uint64_t cgroup_id, size_t limit = 16) const;

@@ -48,8 +48,10 @@ struct Identity {
 
 // Of a workload nobody answers for: who opened the device first, as the kernel has it.
 struct Opener {
-    std::string executable; // its file's name, without directories
-    uint64_t device = 0;    // st_dev and inode of that file
+    std::string executable; // its file's name, without directories; empty: none, a kernel thread
+    // That file's, as the kernel's inode has them: st_dev and st_ino, but where a file system shows
+    // others to stat(2) (btrfs, overlayfs).
+    uint64_t device = 0;
     uint64_t inode = 0;
     uint32_t user = 0; // effective user id, in the host's numbering
     bool known = false;

@@ -38,6 +38,8 @@ public:
     // Called when a hold begins and again when a window is cut; resolves once.
     const Workload &name(uint64_t cgroup_id);
     void told(uint64_t cgroup_id) { known_[cgroup_id].told = true; }
+    // Who was seen with its first open file. Of several, on several devices, the first counts.
+    void opened(uint64_t cgroup_id, const Opener &opener);
     // What an agent before this one knew of a workload that may be gone by now.
     void restore(uint64_t cgroup_id, Workload workload) {
         known_.insert_or_assign(cgroup_id, std::move(workload));

@@ -16,8 +16,12 @@ constexpr std::array<const char *, WIRE_LOSSES> kLossPlaces = {
     "descriptor table too long", "guard ring full"};
 
 int handle_edge(void *handler, void *record, size_t size) {
-    if (size >= sizeof(wire_edge))
-        (*static_cast<Recorder::EdgeHandler *>(handler))(*static_cast<const wire_edge *>(record));
+    auto &on_edge = *static_cast<Recorder::EdgeHandler *>(handler);
+    if (size < sizeof(wire_edge))
+        return 0;
+    const auto &edge = *static_cast<const wire_edge *>(record);
+    bool has_opener = edge.kind == WIRE_WORKLOAD_NEW && size >= sizeof(wire_newcomer);
+    on_edge(edge, has_opener ? &static_cast<const wire_newcomer *>(record)->opener : nullptr);
     return 0;
 }
 

@@ -19,7 +19,8 @@ namespace tally {
 
 class Recorder {
 public:
-    using EdgeHandler = std::function<void(const wire_edge &)>;
+    // `opener` of a WIRE_WORKLOAD_NEW edge; else null.
+    using EdgeHandler = std::function<void(const wire_edge &edge, const wire_opener *opener)>;
 
     // Adopts what an agent before this one left pinned, or starts recording: files that are open
     // already then count from the first scan on. `on_edge` is called from read_edges() and must

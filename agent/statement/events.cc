@@ -31,10 +31,12 @@ bool Events::note(pb::Event::Kind kind, const std::string &detail, uint64_t boot
     return true;
 }
 
-std::vector<pb::Event> Events::all() const {
+std::vector<pb::Event> Events::all(const std::function<void(pb::Event &)> &let_out) const {
     std::vector<pb::Event> all;
     for (const Noted &noted : noted_) {
         pb::Event &event = all.emplace_back(noted.event);
+        if (let_out)
+            let_out(event);
         if (noted.times > 1)
             event.set_detail(event.detail() + " (" + std::to_string(noted.times) + " times)");
     }

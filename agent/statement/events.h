@@ -5,6 +5,7 @@
 #include "attest/statement.pb.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ public:
 
     // In the order of their first occurrence, each at the time of that: "DETAIL (17 times)", and
     // for what was left out "12 more of this kind".
-    std::vector<pb::Event> all() const;
+    // `let_out` is called once for each detail, before how often it was is written behind it.
+    std::vector<pb::Event> all(const std::function<void(pb::Event &)> &let_out = {}) const;
     bool empty() const { return noted_.empty() && left_out_.empty(); }
     void clear();
 

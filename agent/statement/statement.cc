@@ -8,8 +8,9 @@ namespace tally {
 
 namespace {
 
-// What one part may hold before the next is begun: room for a row more with its workload (a cgroup
-// path of 4 KiB, its identity), the chain's fields and the envelope stays below kMaxAttestation.
+// What one part may hold before the next is begun: room for a row more, the chain's fields and the
+// envelope stays below kMaxAttestation. A row may tell a workload in full: a path of 4 KiB, two
+// dozen names of 253 bytes and as many tokens and boxes, whose overhead is 100 bytes a name.
 constexpr size_t kPartBudget = kMaxAttestation - 24576;
 
 void introduce(pb::Statement &statement, const Introduction &introduction) {

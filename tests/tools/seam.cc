@@ -4,7 +4,10 @@
 //   seam sign KEY.pem < message > signature
 //   seam verify SPKI.der SIGNATURE < message          exit status 0 or 1
 //   seam spki KEY.pem > spki.der
+//   seam seal PUBLIC.pem < message > sealed           the encapsulated key, then the box
+//   seam open KEY.pem < sealed > message
 #include "attest/crypto.h"
+#include "attest/hpke.h"
 #include "base/durable.h"
 
 #include <cstdio>
@@ -24,6 +27,35 @@ int print(ByteView bytes) {
                : 2;
 }
 
+constexpr size_t kEncapsulated = 65;
+
+int seal(const std::string &pem, ByteView message) {
+    auto point = hpke_public_key(pem);
+    auto ephemeral = AgreementKey::generate();
+    if (!point || !ephemeral)
+        return fail(point ? ephemeral.error().message : point.error().message);
+    auto sender = HpkeSender::start(*ephemeral, *point, view("seam"));
+    if (!sender)
+        return fail(sender.error().message);
+    auto box = sender->seal(view("with it"), message);
+    if (!box)
+        return fail(box.error().message);
+    Bytes sealed = sender->encapsulated();
+    append(sealed, *box);
+    return print(sealed);
+}
+
+int open(const std::string &pem, ByteView sealed) {
+    auto key = AgreementKey::from_pem(pem);
+    if (!key || sealed.size() < kEncapsulated)
+        return fail(key ? "too short" : key.error().message);
+    auto receiver = HpkeReceiver::start(*key, sealed.first(kEncapsulated), view("seam"));
+    if (!receiver)
+        return fail(receiver.error().message);
+    auto message = receiver->open(0, view("with it"), sealed.subspan(kEncapsulated));
+    return message ? print(*message) : fail(message.error().message);
+}
+
 int run(const std::string &command, const std::string &file, const std::string &signature_file) {
     auto contents = read_file(file);
     if (!contents)
@@ -31,6 +63,10 @@ int run(const std::string &command, const std::string &file, const std::string &
     auto message = command == "spki" ? Result<Bytes>(Bytes()) : read_file("/dev/stdin");
     if (!message)
         return fail(message.error().message);
+    if (command == "seal")
+        return seal(std::string(text(*contents)), *message);
+    if (command == "open")
+        return open(std::string(text(*contents)), *message);
     if (command == "verify") {
         auto key = VerifyingKey::from_spki(*contents);
         auto signature = read_file(signature_file);

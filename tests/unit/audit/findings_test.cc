@@ -2,6 +2,8 @@
 #include "base/text.h"
 #include "tests/unit/audit/rig.h"
 
+#include <sys/sysmacros.h>
+
 namespace tally {
 
 namespace {
@@ -154,6 +156,34 @@ TEST_F(FindingsAudit, UseWithoutATenantIsOneFindingForEachCgroup) {
                   "8.000 s, in 2 statements",
                   "unattributed: no tenant for id:4711, which held node:/dev/test0 for 4.000 s, "
                   "in 1 statement"}));
+}
+
+TEST_F(FindingsAudit, WhoOpenedItIsSaidWheneverTheHostSaysSo) {
+    for (const char *executable : {"", "odd\n", "later"}) {
+        say_changed(gpu1, [&](pb::Statement &statement) {
+            pb::Workload &workload = *statement.mutable_workloads(0);
+            workload.clear_tenant();
+            workload.set_cgroup_path("/a");
+            if (*executable == 0)
+                return; // its edge came late
+            workload.mutable_opener()->set_executable(executable);
+            workload.mutable_opener()->set_device(makedev(259, 1));
+            workload.mutable_opener()->set_inode(1583);
+            workload.mutable_opener()->set_user(1000);
+        });
+    }
+    say_changed(gpu1, [](pb::Statement &statement) {
+        statement.mutable_workloads(0)->clear_tenant();
+        statement.mutable_workloads(0)->set_cgroup_path("/kthread");
+        statement.mutable_workloads(0)->mutable_opener();
+    });
+    EXPECT_EQ(lines(), (std::vector<std::string>{
+                           "unattributed: no tenant for /a, which held node:/dev/test0 for "
+                           "12.000 s, in 3 statements; opened first by odd\\x0a (user 1000, file "
+                           "259:1/1583)",
+                           "unattributed: no tenant for /kthread, which held node:/dev/test0 for "
+                           "4.000 s, in 1 statement; opened first by a thread of the kernel or a "
+                           "process at its end (user 0)"}));
 }
 
 TEST_F(FindingsAudit, WhatTheAgentReportsIsFound) {
