@@ -92,12 +92,12 @@ Result<Bytes> dsse_seal(ByteView payload, const SigningKey &key, std::string_vie
     return attestation;
 }
 
-Result<Envelope> dsse_open_any(ByteView attestation) {
-    if (attestation.size() > kMaxAttestation)
-        return Error{"attestation of " + std::to_string(attestation.size()) +
+Result<Envelope> dsse_open_any(ByteView entry) {
+    if (entry.size() > kMaxAttestation)
+        return Error{"attestation of " + std::to_string(entry.size()) +
                      " bytes: at most 65,535 are allowed"};
     pb::Envelope parsed;
-    if (!parsed.ParseFromArray(attestation.data(), static_cast<int>(attestation.size())))
+    if (!parsed.ParseFromArray(entry.data(), static_cast<int>(entry.size())))
         return Error{"not a DSSE envelope"};
     std::string_view type =
         parsed.payloadtype() == kExplanationType ? kExplanationType : kStatementType;
@@ -110,7 +110,7 @@ Result<Envelope> dsse_open_any(ByteView attestation) {
     // The signature covers the payload alone. So that nothing else can ride along, the envelope
     // must be the very bytes that dsse_seal would have written: known fields only, each once, in
     // order.
-    if (!is_canonical(parsed, attestation))
+    if (!is_canonical(parsed, entry))
         return Error{"envelope is not in its canonical form"};
     return Envelope{type, to_bytes(view(parsed.payload())), to_bytes(view(line.sig())),
                     line.keyid()};

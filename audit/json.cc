@@ -49,8 +49,8 @@ std::string hosts(const Account &account) {
                                {"to", json_string(utc_time(host.end_wall_ns))},
                                {"covered_seconds", decimal_seconds(host.covered_ns)},
                                {"uncovered_seconds", decimal_seconds(host.uncovered_ns)},
-                               {"findings", number(findings[name])},
-                               {"open_findings", number(open[name])}}));
+                               {"open_findings", number(open[name])},
+                               {"findings", number(findings[name])}}));
     return array(rows);
 }
 
