@@ -40,6 +40,7 @@ enum class Kind {
     kChain,
     kDevices,
     kUsage,
+    kWork,
     kRecording,
     kAgent,
     kSealing,

@@ -57,16 +57,24 @@ const std::vector<KindRow> &disclosure_table() {
          "inventory.devices.index inventory.devices.id inventory.devices.model "
          "inventory.devices.pci_addresses inventory.devices.pci_id inventory.devices.uuid "
          "inventory.devices.nodes.path inventory.devices.nodes.major "
-         "inventory.devices.nodes.minor inventory.devices.configured"},
+         "inventory.devices.nodes.minor inventory.devices.configured inventory.devices.kind "
+         "inventory.devices.parent inventory.devices.profile inventory.devices.vendor "
+         "inventory.devices.subsystem_id inventory.devices.serial inventory.devices.numa_node "
+         "inventory.devices.driver inventory.devices.driver_version "
+         "inventory.devices.architecture inventory.devices.instances inventory.devices.absent"},
         {Kind::kUsage, "use: which device, how long, how often", kAlways,
          "usage.device usage.workload usage.held_ns usage.opens usage.found usage.releases "
          "usage.open_files usage.untracked usage.was_untracked"},
+        {Kind::kWork, "evidence of work: how long, how often, by source", kAlways,
+         "work.source work.grade work.workload work.device work.engine work.busy_ns "
+         "work.capacity work.active_seconds work.memory_bytes work.counts.what work.counts.count"},
         {Kind::kRecording, "how it was recorded: hooks, scans, losses", kAlways,
          "recording.rung recording.since_boottime_ns recording.scans "
          "recording.longest_scan_gap_ns recording.reading_ns recording.losses.place "
          "recording.losses.count recording.usage_map.entries recording.usage_map.capacity "
          "recording.holder_map.entries recording.holder_map.capacity recording.hooks.name "
-         "recording.hooks.attached recording.hooks.reason recording.hooks.tag"},
+         "recording.hooks.attached recording.hooks.reason recording.hooks.tag "
+         "recording.sources.name recording.sources.at_work recording.sources.reason"},
         {Kind::kAgent, "agent: version, kernel, configuration's hash", kAlways,
          "agent.version agent.build_id agent.config_digest agent.kernel agent.privacy"},
         {Kind::kSealing, "whose key boxes are for, and the boxes", kAlways,

@@ -279,7 +279,8 @@ TEST_F(DisclosureTest, AWindowFullOfLongNamesFitsItsParts) {
         Disclosure disclosure = at(level);
         Outgoing outgoing(disclosure);
         auto parts = make_statements(
-            {before.at, 1, before, after, pb::RUNG_TRACED, {}, nullptr, {}}, [&](uint64_t id) {
+            {before.at, 1, before, after, pb::RUNG_TRACED, {}, nullptr, {}, {}, {}},
+            [&](uint64_t id) {
                 Workload workload;
                 std::string own = std::to_string(id);
                 workload.cgroup_path = "/" + own + std::string(4090, 'p');
