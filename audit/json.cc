@@ -47,9 +47,9 @@ std::string hosts(const Account &account) {
                                {"boots", number(host.boots)},
                                {"from", json_string(utc_time(host.begin_wall_ns))},
                                {"to", json_string(utc_time(host.end_wall_ns))},
+                               {"open_findings", number(open[name])},
                                {"covered_seconds", decimal_seconds(host.covered_ns)},
                                {"uncovered_seconds", decimal_seconds(host.uncovered_ns)},
-                               {"open_findings", number(open[name])},
                                {"findings", number(findings[name])}}));
     return array(rows);
 }

@@ -18,8 +18,8 @@ std::string report_json(const Account &account);
 // explanations are the log indices of all.
 std::string findings_json(const Account &account);
 
-// hosts alone: [{host, attestations, ..., covered_seconds, uncovered_seconds,
-// open_findings, findings}]
+// hosts alone: [{host, attestations, ..., open_findings, covered_seconds,
+// uncovered_seconds, findings}]
 std::string hosts_json(const Account &account);
 
 // concurrent: [{tenant or parent, certain, possible}], each of the two {devices, seconds, from};
