@@ -51,30 +51,17 @@ void add_chain(Page &page, const Entry &entry) {
                       boot_time(window.end_boottime_ns()));
 }
 
-// Who a workload is and why it is its tenant's, where the statement says so.
-void add_names(Page &page, const pb::Workload &workload) {
-    const pb::Attribution &attribution = workload.attribution();
-    std::string whose;
-    for (auto [label, value] : {std::pair("country ", &attribution.country()),
-                                std::pair("account ", &attribution.account()),
-                                std::pair("contract ", &attribution.contract())}) {
+// What the tenant files say of the tenant, where the statement does.
+void add_terms(Page &page, const pb::Attribution &attribution) {
+    std::string terms;
+    for (auto [label, value] : {std::pair("country", &attribution.country()),
+                                std::pair("account", &attribution.account()),
+                                std::pair("contract", &attribution.contract())}) {
         if (!value->empty())
-            whose += label + printable(*value) + ", ";
+            terms += (terms.empty() ? "" : ", ") + std::string(label) + " " + printable(*value);
     }
-    if (workload.has_attribution())
-        page.line("", whose + "by " + printable(attribution.rule()) +
-                          (attribution.digest().empty()
-                               ? ""
-                               : ", file of sha256 " + to_hex(view(attribution.digest()))));
-    if (!workload.has_identity())
-        return;
-    std::string names;
-    for (const pb::Name &name : workload.identity().names())
-        names += ", " + printable(name.key()) + " " + printable(name.value());
-    page.line("", "known to " + printable(workload.identity().source()) + names);
-    for (const pb::Origin &origin : workload.identity().origins())
-        page.line("", "read from " + printable(origin.path(), 4096) + ", sha256 " +
-                          to_hex(view(origin.digest())));
+    if (!terms.empty())
+        page.line("", terms);
 }
 
 void add_usage(Page &page, const Entry &entry) {
@@ -89,7 +76,7 @@ void add_usage(Page &page, const Entry &entry) {
         page.line("workload " + number(static_cast<uint64_t>(i)),
                   tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
                       number(workload.cgroup_id()) + ")");
-        add_names(page, workload);
+        add_terms(page, workload.attribution());
     }
     for (const pb::Usage &usage : statement.usage())
         page.line("usage",

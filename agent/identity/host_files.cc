@@ -13,11 +13,13 @@ namespace tally {
 namespace {
 
 Fd open_below(int root, const std::string &path, uint64_t flags) {
-    // Non-blocking: a FIFO in a file's place must not stop the agent. A NUL would shorten the path.
+    // A NUL would shorten the path.
     if (path.find('\0') != std::string::npos)
         return {};
     open_how how = {};
-    how.flags = flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    how.flags = flags | O_CLOEXEC;
+    if ((flags & O_PATH) == 0) // which openat2(2) takes with nothing that concerns reading
+        how.flags |= O_NONBLOCK | O_NOCTTY; // a FIFO in a file's place must not stop the agent
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     return Fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
 }
