@@ -267,10 +267,12 @@ Result<bool> Windows::end_window() {
     auto snapshot = take_snapshot();
     if (!snapshot)
         return snapshot.error();
+    renamed_ = workloads_->read_again(/*all=*/false);
     idle_ = nothing_new(*snapshot);
-    if (!idle_)
+    if (idle_)
+        adopt(*snapshot);
+    else
         TALLY_TRY(cut(std::move(*snapshot)));
-    adopt(workloads_->read_again(/*all=*/false));
     return !idle_;
 }
 
@@ -324,6 +326,7 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
     std::vector<HookState> hooks = recorder_->hooks();
     for (const auto *more : {&guard_.hooks(), &kernel_guard_->hooks()})
         hooks.insert(hooks.end(), more->begin(), more->end());
+    note_changes(until);
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
     std::vector<SourcedWork> work = works_.take(now().boottime_ns);
     std::vector<pb::SourceState> sources = works_.tell_states(introduce);
@@ -343,6 +346,7 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         for (const pb::Workload &workload : statement.workloads())
             workloads_->told(workload.cgroup_id());
     }
+    workloads_->adopt(std::exchange(renamed_, {}));
     note_untracked(until);
     workloads_->forget_gone(holding(until)); // they have been told, and are nobody's baseline
     TALLY_TRY(chain_.append(std::move(statements), baseline_of(until)));

@@ -72,7 +72,8 @@ private:
     Result<bool> name_anew();
     Result<bool> rename(const std::function<std::vector<Renamed>()> &find);
     std::set<uint64_t> holding(const Snapshot &snapshot) const; // perhaps, too
-    void adopt(std::vector<Renamed> renamed);
+    void note_changes(const Snapshot &at);
+    void adopt(const Snapshot &at);
     void put_in_force(Tenants tenants);
     Result<Snapshot> take_snapshot();
     Status attest_pause();
@@ -96,7 +97,8 @@ private:
     std::unique_ptr<KernelGuard> kernel_guard_;
 
     std::optional<Tenants> next_tenants_;
-    bool restored_ = false; // names are an earlier agent's still
+    std::vector<Renamed> renamed_; // from the end of this window on
+    bool restored_ = false;        // names are an earlier agent's still
 
     std::vector<std::string> device_problems_;
     Snapshot last_;                // at the end of the window before

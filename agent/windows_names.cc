@@ -38,11 +38,31 @@ Result<bool> Windows::name_anew() {
 
 // If any tenant changes by what `find` finds, the window ends here, under the names as they were.
 Result<bool> Windows::rename(const std::function<std::vector<Renamed>()> &find) {
-    bool moves = workloads_->moves_any(find());
-    if (moves)
+    renamed_ = find();
+    bool moves = !workloads_->changes(renamed_).empty();
+    if (moves) {
         TALLY_TRY(cut_now());
-    adopt(find());
+        renamed_ = find(); // whoever was named only when the window was told
+    }
+    adopt(last_);
     return moves;
+}
+
+// Who is renamed from `at` on. A change during a hold is an event of the window that it ends, so
+// that both are in the record or neither is: then the agent that comes next sees it change.
+void Windows::note_changes(const Snapshot &at) {
+    std::set<uint64_t> holding = this->holding(at);
+    for (const TenantChange &change : workloads_->changes(renamed_)) {
+        if (!holding.contains(change.cgroup_id))
+            continue;
+        log_.warning(event_line(pb::Event::KIND_TENANT_CHANGED, change.text()));
+        events_.note(pb::Event::KIND_TENANT_CHANGED, change.text(), at.at.boottime_ns);
+    }
+}
+
+void Windows::adopt(const Snapshot &at) {
+    note_changes(at);
+    workloads_->adopt(std::exchange(renamed_, {}));
 }
 
 std::set<uint64_t> Windows::holding(const Snapshot &snapshot) const {
@@ -52,16 +72,6 @@ std::set<uint64_t> Windows::holding(const Snapshot &snapshot) const {
             holding.insert(key.workload);
     }
     return holding;
-}
-
-void Windows::adopt(std::vector<Renamed> renamed) {
-    std::set<uint64_t> holding = this->holding(last_);
-    for (const TenantChange &change : workloads_->adopt(std::move(renamed))) {
-        if (!holding.contains(change.cgroup_id))
-            continue;
-        log_.warning(event_line(pb::Event::KIND_TENANT_CHANGED, change.text()));
-        events_.note(pb::Event::KIND_TENANT_CHANGED, change.text(), last_.at.boottime_ns);
-    }
 }
 
 void Windows::put_in_force(Tenants tenants) {

@@ -7,16 +7,16 @@ _tally() {
     fi
     case ${COMP_WORDS[1]} in
     keys) options="--auditor --collector --expired --help --host --origin " ;;
-    verify) options="--fleet-root --help --log-keys --progress --state --threads " ;;
-    report) options="--by --csv --device --fleet-root --focus --from --help --host --json --log-keys --parent --progress --tenant --threads --to " ;;
-    findings) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
+    verify) options="--devices --fleet-root --help --log-keys --progress --state --threads " ;;
+    report) options="--by --csv --device --devices --fleet-root --focus --from --help --host --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal " ;;
+    findings) options="--csv --devices --fleet-root --help --join-key --json --log-keys --progress --threads --unseal " ;;
     explain) options="--certificate --collector --fleet-root --help --key --log-keys --output --progress --reference --submit --threads --tls-certificate --tls-key --tls-root --why --withdraw " ;;
-    hosts) options="--csv --fleet-root --help --json --log-keys --progress --threads " ;;
-    timeline) options="--fleet-root --from --help --join-key --log-keys --progress --threads --to --unseal " ;;
-    concurrent) options="--by-parent --csv --device --fleet-root --from --help --host --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal " ;;
-    show) options="--fleet-root --help --join-key --log-keys --progress --threads --unseal " ;;
-    trace) options="--device --fleet-root --from --help --host --join-key --log-keys --parent --progress --tenant --threads --to --unseal " ;;
-    prove) options="--device --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
+    hosts) options="--csv --devices --fleet-root --help --json --log-keys --progress --threads " ;;
+    timeline) options="--devices --fleet-root --from --help --join-key --log-keys --progress --threads --to --unseal " ;;
+    concurrent) options="--by-parent --csv --device --devices --fleet-root --from --help --host --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal " ;;
+    show) options="--devices --fleet-root --help --join-key --log-keys --progress --threads --unseal " ;;
+    trace) options="--device --devices --fleet-root --from --help --host --join-key --log-keys --parent --progress --tenant --threads --to --unseal " ;;
+    prove) options="--device --devices --fleet-root --from --help --host --log-keys --parent --progress --tenant --threads --to " ;;
     witness) options="--help --key --listen --log-keys --name --state " ;;
     esac
     case $word in

@@ -224,7 +224,7 @@ Status Reader::link_parties() {
                              std::to_string(kMostParties) + " from tenant to payer: " + way};
             if (next == rules_.party_named.end())
                 break;
-            up = &facts_[next->second][0];
+            up = &facts_[next->second].front();
         }
     }
     return ok();

@@ -81,25 +81,23 @@ std::vector<Renamed> Workloads::under(const Tenants &tenants) const {
     return renamed;
 }
 
-bool Workloads::moves_any(const std::vector<Renamed> &renamed) const {
-    return std::any_of(renamed.begin(), renamed.end(), [&](const Renamed &now) {
-        auto known = known_.find(now.cgroup_id);
-        return known != known_.end() && !known->second.tenant.is_same(now.workload.tenant);
-    });
-}
-
-std::vector<TenantChange> Workloads::adopt(std::vector<Renamed> renamed) {
+std::vector<TenantChange> Workloads::changes(const std::vector<Renamed> &renamed) const {
     std::vector<TenantChange> changes;
-    for (Renamed &now : renamed) {
+    for (const Renamed &now : renamed) {
         auto known = known_.find(now.cgroup_id);
-        if (known == known_.end())
-            continue;
-        if (!known->second.tenant.is_same(now.workload.tenant))
+        if (known != known_.end() && !known->second.tenant.is_same(now.workload.tenant))
             changes.push_back({now.cgroup_id, now.workload.cgroup_path, known->second.tenant,
                                now.workload.tenant});
-        known->second = std::move(now.workload);
     }
     return changes;
+}
+
+void Workloads::adopt(std::vector<Renamed> renamed) {
+    for (Renamed &now : renamed) {
+        auto known = known_.find(now.cgroup_id);
+        if (known != known_.end())
+            known->second = std::move(now.workload);
+    }
 }
 
 } // namespace tally

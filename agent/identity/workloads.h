@@ -55,9 +55,9 @@ public:
     std::vector<Renamed> read_again(bool all) const;
     // Whoever is named otherwise by these rules.
     std::vector<Renamed> under(const Tenants &tenants) const;
-    // Whether a tenant changes by it, not only what is known of one.
-    bool moves_any(const std::vector<Renamed> &renamed) const;
-    std::vector<TenantChange> adopt(std::vector<Renamed> renamed);
+    // Whose tenant changes by it, not only what is known of one.
+    std::vector<TenantChange> changes(const std::vector<Renamed> &renamed) const;
+    void adopt(std::vector<Renamed> renamed);
 
     const Tenants &tenants() const { return resolver_.tenants(); }
     void set_tenants(Tenants tenants) { resolver_.set_tenants(std::move(tenants)); }

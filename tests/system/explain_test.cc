@@ -2,6 +2,7 @@
 #include "tests/system/lab.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,7 +13,14 @@ class Explain : public testing::Test {
 protected:
     Explain() {
         lab_.write("tenants.d/lab.toml", "[[tenant]]\nname = \"acme\"\nparent = \"middleman\"\n"
-                                         "cgroups = [\"/*/acme.service\"]\n");
+                                         "ids = [\"systemd.unit=" +
+                                             unit_ + "\"]\n");
+    }
+    ~Explain() override { rmdir((slice_ + unit_).c_str()); }
+    // Where systemd has its units: below the hierarchy's root, not below this lab.
+    std::string unit() {
+        std::filesystem::create_directories(slice_ + unit_);
+        return slice_ + unit_;
     }
     Outcome explain(const std::string &pid) const {
         return run(
@@ -23,19 +31,23 @@ protected:
     static void settle() { sleep_ms(200); }
 
     Lab lab_;
+    const std::string unit_ = "tally-explain-" + std::to_string(getpid()) + ".service";
+    const std::string slice_ = cgroup2_mount() + "/system.slice/";
 };
 
 TEST_F(Explain, ATenantsProcessBesideARunningDaemon) {
     lab_.start_agent();
-    TenantProcess process(lab_.cgroup("acme.service"), wait_long);
+    TenantProcess process(unit(), wait_long);
     settle();
     Outcome page = explain(std::to_string(process.pid()));
     EXPECT_EQ(page.status, 0) << page.output;
     for (const char *line :
-         {"process     ", "/acme.service (id ", "named by    systemd, by the path alone\n",
-          "systemd.unit=acme.service\n", "tenant      acme\n", "through     middleman\n",
+         {"process     ", "named by    systemd, by the path alone\n", "tenant      acme\n",
+          "through     middleman\n", "by rule     lab.toml:4: ids systemd.unit=tally-explain-",
           "privacy     full"})
         EXPECT_NE(page.output.find(line), std::string::npos) << line << "\n" << page.output;
+    EXPECT_NE(page.output.find("cgroup      /system.slice/" + unit_ + " (id "), std::string::npos);
+    EXPECT_NE(page.output.find("systemd.unit=" + unit_ + "\n"), std::string::npos) << page.output;
     EXPECT_LE(std::count(page.output.begin(), page.output.end(), '\n'), 24);
     EXPECT_EQ(lab_.agent().stop(SIGTERM), 0) << lab_.agent().output();
 }
@@ -55,7 +67,7 @@ TEST_F(Explain, AtAnotherLevelItSaysWhatWouldLeave) {
     lab_.write("tallyd.toml", lab_.agent_config("[privacy]\nlevel = \"sealed\"\njoin_key = \"" +
                                                 lab_.keys() + "/join.key\"\nauditor_key = \"" +
                                                 lab_.keys() + "/auditor/sealing.pem\"\n"));
-    TenantProcess process(lab_.cgroup("acme.service"), wait_long);
+    TenantProcess process(unit(), wait_long);
     settle();
     Outcome page = explain(std::to_string(process.pid()));
     EXPECT_EQ(page.status, 0) << page.output;

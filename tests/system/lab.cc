@@ -49,17 +49,6 @@ std::string contents_of(const std::string &path) {
     return contents ? *contents : std::string();
 }
 
-std::string cgroup2_mount() {
-    std::string found;
-    FILE *mounts = setmntent("/proc/self/mounts", "r");
-    while (const mntent *entry = getmntent(mounts)) {
-        if (std::strcmp(entry->mnt_type, "cgroup2") == 0)
-            found = entry->mnt_dir;
-    }
-    endmntent(mounts);
-    return found;
-}
-
 int free_port() {
     Fd listener(socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address = {};
@@ -74,6 +63,17 @@ int free_port() {
 }
 
 } // namespace
+
+std::string cgroup2_mount() {
+    std::string found;
+    FILE *mounts = setmntent("/proc/self/mounts", "r");
+    while (const mntent *entry = getmntent(mounts)) {
+        if (std::strcmp(entry->mnt_type, "cgroup2") == 0)
+            found = entry->mnt_dir;
+    }
+    endmntent(mounts);
+    return found;
+}
 
 std::vector<std::string> rungs() {
     const char *given = std::getenv("TALLY_RUNGS");

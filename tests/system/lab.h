@@ -17,6 +17,7 @@ namespace tally {
 std::vector<std::string> rungs();
 
 uint64_t boottime_ns();
+std::string cgroup2_mount(); // where the v2 hierarchy is mounted
 void sleep_ms(unsigned milliseconds);
 
 // A finished program: its status and what it printed on both outputs.

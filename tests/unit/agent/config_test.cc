@@ -66,6 +66,8 @@ TEST_F(Configuration, MistakesNameFileLineAndKey) {
     EXPECT_NE(error_of("", "[[device]]\nname = \"x\"").find("node: missing"), std::string::npos);
     EXPECT_NE(error_of("", "[[device]]\nname = \"x\"\nnode = \"dev\"").find("must be a path"),
               std::string::npos);
+    EXPECT_NE(error_of("", "[identity]\ntenant_names = [\"a=b\"]").find("is no key of a name"),
+              std::string::npos);
     EXPECT_NE(error_of("device = 1").find("list of tables"), std::string::npos);
 }
 

@@ -211,6 +211,21 @@ TEST_F(TenantRulesTest, HiddenFilesAreLeftAlone) {
     EXPECT_EQ(load("[[tenant]]\nname = \"x\"\nids = [\"/a\"]\n").of("/a").name, "x");
 }
 
+TEST_F(TenantRulesTest, TheShippedSampleIsGoodAndAnyPartOfItIsReadOrRefusedInALine) {
+    auto sample = read_text("config/tenants.d/example.toml.sample");
+    ASSERT_TRUE(sample);
+    EXPECT_EQ(error_of(*sample), "good");
+    Tenants tenants = load(*sample);
+    EXPECT_EQ(chain_text(tenants.of("/x", named({{"slurm.account", "globex"}}))),
+              "globex through middleman through bigcloud");
+    EXPECT_EQ(tenants.of("/machine.slice/machine-qemu\\x2d3\\x2dacme.scope/libvirt").name, "acme");
+    for (size_t length = 0; length < sample->size(); length += 3) {
+        std::string error = error_of(sample->substr(0, length));
+        EXPECT_TRUE(error == "good" || error.starts_with("a.toml:")) << error;
+        EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+    }
+}
+
 // Against the plain reading of the rule: the longest of all that the text begins with.
 TEST_F(TenantRulesTest, TheLongestPrefixIsFoundWhateverThereIs) {
     std::mt19937 random(20261125); // NOLINT: the same each time
