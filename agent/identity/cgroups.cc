@@ -6,10 +6,8 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,13 +92,13 @@ std::vector<int> Cgroups::processes(uint64_t cgroup_id, size_t limit) const {
                     std::string(type.data()) == "threaded\n";
     Fd list(openat(directory.get(), threaded ? "cgroup.threads" : "cgroup.procs",
                    O_RDONLY | O_CLOEXEC));
-    std::unique_ptr<FILE, int (*)(FILE *)> lines(list ? fdopen(list.get(), "r") : nullptr, fclose);
-    if (!lines)
-        return processes;
-    list.release(); // fclose closes it
-    for (int pid = 0; processes.size() < limit && std::fscanf(lines.get(), "%d", &pid) == 1;) {
-        if (pid > 0) // 0: in another pid namespace than ours
-            processes.push_back(pid);
+    std::array<char, 4096> page = {}; // of some 500 numbers
+    ssize_t length = list ? read(list.get(), page.data(), page.size()) : -1;
+    std::string_view lines(page.data(), length > 0 ? static_cast<size_t>(length) : 0);
+    while (processes.size() < limit && lines.find('\n') != std::string_view::npos) {
+        auto number = parse_decimal(take_until(lines, '\n'));
+        if (number && *number > 0) // 0: in another pid namespace than ours
+            processes.push_back(static_cast<int>(*number));
     }
     return processes;
 }

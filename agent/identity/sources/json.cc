@@ -1,8 +1,14 @@
 #include "agent/identity/sources/json.h"
 
-#include <jansson.h>
+#include <cstring>
+#include <rapidjson/document.h>
 
 namespace tally {
+
+struct Json::Document {
+    std::string text; // the values' strings lie here
+    rapidjson::Document parsed;
+};
 
 namespace {
 
@@ -34,46 +40,70 @@ bool is_modest(const std::string &text) {
     return true;
 }
 
+const rapidjson::Value *only_member(const rapidjson::Value &object, const char *key) {
+    const rapidjson::Value *found = nullptr;
+    if (!object.IsObject())
+        return nullptr;
+    size_t length = std::strlen(key);
+    for (const auto &each : object.GetObject()) {
+        if (each.name.GetStringLength() != length ||
+            std::memcmp(each.name.GetString(), key, length) != 0)
+            continue;
+        if (found != nullptr)
+            return nullptr;
+        found = &each.value;
+    }
+    return found;
+}
+
+const rapidjson::Value &value_at(const void *value) {
+    return *static_cast<const rapidjson::Value *>(value);
+}
+
 } // namespace
 
-std::optional<Json> Json::parse(const std::string &text) {
-    if (!is_modest(text))
+std::optional<Json> Json::parse(std::string text) {
+    // It reads to the first NUL, which would hide what follows.
+    if (text.find('\0') != std::string::npos || !is_modest(text))
         return std::nullopt;
-    json_error_t error;
-    std::shared_ptr<json_t> value(
-        json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, &error),
-        [](json_t *each) { json_decref(each); });
-    if (value == nullptr)
+    constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
+                                rapidjson::kParseValidateEncodingFlag |
+                                rapidjson::kParseNumbersAsStringsFlag;
+    auto document = std::make_shared<Document>();
+    document->text = std::move(text);
+    document->parsed.ParseInsitu<kFlags>(document->text.data());
+    if (document->parsed.HasParseError())
         return std::nullopt;
-    return Json(std::move(value));
+    const rapidjson::Value *root = &document->parsed;
+    return Json(std::move(document), root);
 }
 
 std::string Json::string(std::initializer_list<const char *> keys) const {
-    const json_t *value = value_.get();
-    for (const char *key : keys)
-        value = json_object_get(value, key); // of no object: nullptr
-    const char *text = json_string_value(value);
-    return text == nullptr ? std::string() : std::string(text, json_string_length(value));
+    const rapidjson::Value *value = &value_at(value_);
+    for (const char *key : keys) {
+        value = only_member(*value, key);
+        if (value == nullptr)
+            return {};
+    }
+    return value->IsString() ? std::string(value->GetString(), value->GetStringLength())
+                             : std::string();
 }
 
 std::optional<Json> Json::at(size_t index) const {
-    return part(json_array_get(value_.get(), index));
+    const rapidjson::Value &array = value_at(value_);
+    if (!array.IsArray() || index >= array.Size())
+        return std::nullopt;
+    return Json(document_, &array[static_cast<rapidjson::SizeType>(index)]);
 }
 
 std::optional<Json> Json::member(const char *key) const {
-    return part(json_object_get(value_.get(), key));
-}
-
-// Kept alive by the whole.
-std::optional<Json> Json::part(json_t *value) const {
-    if (value == nullptr)
-        return std::nullopt;
-    return Json(std::shared_ptr<json_t>(value_, value));
+    const rapidjson::Value *value = only_member(value_at(value_), key);
+    return value == nullptr ? std::nullopt : std::optional(Json(document_, value));
 }
 
 std::optional<JsonFile> read_json(const HostFiles &files, const std::string &path) {
-    auto contents = files.read(path);
-    auto json = contents ? Json::parse(contents->text) : std::nullopt;
+    auto contents = files.read(path, kLargestJson);
+    auto json = contents ? Json::parse(std::move(contents->text)) : std::nullopt;
     if (!json)
         return std::nullopt;
     return JsonFile{std::move(*json), std::move(contents->origin)};

@@ -148,9 +148,8 @@ public:
         const std::string &runtime = container->runtime;
         if (runtime == "crio")
             name_by_crio(identity, *container, files);
-        else if (runtime == "docker")
-            name_by_docker(identity, *container, files);
-        else if (!name_by_containerd(identity, *container, files) && runtime.empty())
+        else if (runtime == "docker" ||
+                 (!name_by_containerd(identity, *container, files) && runtime.empty()))
             name_by_docker(identity, *container, files);
         return identity;
     }

@@ -248,11 +248,12 @@ TEST_F(HostileTest, JsonBombsAreRefused) {
         put("\"x\":" + repeated("[", 33) + repeated("]", 33)),
         put("\"x\":[" + repeated("{},", 33000) + "{}]"),
         put("\"x\":[" + repeated("0,", 400000) + "0]"),
-        put("\"x\":\"" + std::string(1 << 20, 'x') + "\""), // over the file's limit
+        put("\"x\":\"" + std::string(4 << 20, 'x') + "\""), // over the file's limit
         put("\"annotations\":{\"io.kubernetes.cri.sandbox-namespace\":\"victim\"}"), // twice
+        with(bundle, inside, "\"x\":\"" + std::string(1, '\0') + "\"," + inside),
         with(bundle, "\"team-a\"", "\"team-\xff\""),
         with(bundle, "\"team-a\"", "\"team-\\ud800\""),
-        with(bundle, "\"team-a\"", "\"team-\\u0000\""),
+        put("\"x\":1e999999"),
         bundle + "{}",
         bundle.substr(0, bundle.size() - 1),
         "",
@@ -268,6 +269,16 @@ TEST_F(HostileTest, JsonBombsAreRefused) {
     // Odd, but harmless: braces in strings are no depth, and other types no names.
     write(kBundle, put("\"x\":\"" + repeated("[{,:\\\"", 20000) + "\""));
     EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "team-a");
+    write(kBundle, put("\"x\":\"" + std::string(3 << 20, 'x') + "\""));
+    EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "team-a");
+    write(kBundle, put("\"x\":[-0.5e-999999,12345678901234567890123]"));
+    EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "team-a");
+    // A key that is there twice is not there; the rest is.
+    write(kBundle, with(bundle, "\"io.kubernetes.cri.sandbox-namespace\"",
+                        "\"io.kubernetes.cri.sandbox-namespace\":\"victim\","
+                        "\"io.kubernetes.cri.sandbox-namespace\""));
+    EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "");
+    EXPECT_EQ(identify(kCgroup).name("kubernetes.pod"), "infer-0");
     write(kBundle, with(bundle, "\"team-a\"", "[\"team-a\"]"));
     EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "");
     EXPECT_EQ(identify(kCgroup).name("kubernetes.pod"), "infer-0");
@@ -277,6 +288,8 @@ TEST_F(HostileTest, NamesAreKeptAsTheyAreAndCut) {
     const std::string bundle = contents(kBundle);
     write(kBundle, with(bundle, "\"team-a\"", "\"a\\nb\\u202e\\u001b[2J\""));
     EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), "a\nb\xe2\x80\xae\x1b[2J");
+    write(kBundle, with(bundle, "\"team-a\"", "\"team-\\u0000a\""));
+    EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), std::string("team-\0a", 7));
     write(kBundle, with(bundle, "\"team-a\"", "\"" + std::string(300, 'n') + "\""));
     EXPECT_EQ(identify(kCgroup).name("kubernetes.namespace"), std::string(252, 'n') + "~");
 }
