@@ -98,11 +98,12 @@ std::vector<Device> mig_instances(const DeviceRoots &roots, Device &gpu) {
             Device instance;
             instance.kind = pb::Device::KIND_MIG_INSTANCE;
             instance.parent = gpu.id;
-            instance.profile = gi + "/" + ci;
-            instance.id = "mig:" + gpu.pci_addresses[0] + "/" + instance.profile;
+            instance.profile.append(gi).append("/").append(ci);
+            instance.id = "mig:" + gpu.pci_addresses[0];
+            instance.id.append("/").append(instance.profile);
             instance.model = gpu.model + " MIG instance";
             instance.pci_id = gpu.pci_id;
-            auto minor = read_cap_minor(mig + instance.profile + "/access");
+            auto minor = read_cap_minor(fs::path(mig + instance.profile) / "access");
             if (major && minor)
                 instance.nodes.push_back(
                     {"/dev/nvidia-caps/nvidia-cap" + std::to_string(*minor), *major, *minor});
