@@ -155,9 +155,11 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
         *holds = Holds(opened->question);
         also = [&](const Entry &entry) { holds->add(entry); };
     }
+    UsageSums usage(opened->question, *by, options.focus);
+    if (options.work)
+        usage.bound_by(options.table);
     auto taken =
-        take_account(opened->source, opened->trust, UsageSums(opened->question, *by, options.focus),
-                     opened->walk(options), also);
+        take_account(opened->source, opened->trust, std::move(usage), opened->walk(options), also);
     if (!taken)
         return fail(taken.error());
     Result<std::string> text = text_of(*taken, opened->question);
@@ -313,6 +315,8 @@ int dispatch(const CLI::App &app, const Options &options) {
                                       : concurrent_table(rows, options.by_parent);
             },
             &holds);
+    if (options.work)
+        return account(options, options.csv ? work_csv : work_table);
     return account(options, options.focus  ? report_focus
                             : options.csv  ? report_csv
                             : options.json ? report_json

@@ -92,8 +92,14 @@ void add_report(CLI::App &app, Options &options) {
         ->delimiter(',');
     auto [csv, json] = add_forms(report, options);
     add_unseal(report, options);
-    report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
-        ->excludes(csv)
+    CLI::Option *focus =
+        report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
+            ->excludes(csv)
+            ->excludes(json);
+    report
+        .add_flag("--work", options.work,
+                  "what could have been computed at most, and each source's evidence of work")
+        ->excludes(focus)
         ->excludes(json);
 }
 

@@ -36,6 +36,7 @@ struct Options {
     bool json = false;
     bool csv = false;
     bool focus = false;
+    bool work = false;
     std::string what;               // of `tally timeline`
     std::vector<std::string> which; // of `tally show`
 };

@@ -7,23 +7,34 @@
 
 namespace tally {
 
-bool Question::covers(const Entry &entry, const pb::Usage &usage) const {
-    const pb::Workload &workload = entry.workload(usage);
-    if (!tenant.empty() && workload.tenant() != tenant)
+bool Question::covers(const Entry &entry, const pb::Workload *workload,
+                      std::optional<uint32_t> index) const {
+    if (!tenant.empty() && (workload == nullptr || workload->tenant() != tenant))
         return false;
     if (!parent.empty()) {
-        std::vector<std::string> above = parties_above(workload);
+        if (workload == nullptr)
+            return false;
+        std::vector<std::string> above = parties_above(*workload);
         if (std::find(above.begin(), above.end(), parent) == above.end())
             return false;
     }
     if (!host.empty() && entry.statement().host() != host)
         return false;
-    if (!device.empty() && entry.device_id(usage) != device) {
-        const pb::Device *found = entry.device(usage);
+    if (!device.empty() && !index)
+        return false;
+    if (!device.empty() && entry.device_id(*index) != device) {
+        const pb::Device *found = entry.device(*index);
         if (found == nullptr || found->uuid() != device)
             return false;
     }
     return is_in_time(entry.statement().window());
+}
+
+bool Question::covers(const Entry &entry, const pb::Work &work) const {
+    const pb::Workload *workload =
+        work.has_workload() ? &entry.statement().workloads(static_cast<int>(work.workload()))
+                            : nullptr;
+    return covers(entry, workload, work.has_device() ? std::optional(work.device()) : std::nullopt);
 }
 
 Result<Question> QuestionWords::parse() const {

@@ -24,7 +24,15 @@ struct Question {
     bool is_in_time(const pb::Window &window) const {
         return from_ns <= window.begin_wall_ns() && window.begin_wall_ns() < to_ns;
     }
-    bool covers(const Entry &entry, const pb::Usage &usage) const;
+    bool covers(const Entry &entry, const pb::Usage &usage) const {
+        return covers(entry, &entry.workload(usage), usage.device());
+    }
+    // Work of nobody in particular, or on no device in particular, is nobody's or no device's.
+    bool covers(const Entry &entry, const pb::Work &work) const;
+
+private:
+    bool covers(const Entry &entry, const pb::Workload *workload,
+                std::optional<uint32_t> index) const;
 };
 
 // As typed; empty texts ask for anything.

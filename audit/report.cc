@@ -4,6 +4,7 @@
 #include "findings/names.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace tally {
 
@@ -43,6 +44,63 @@ bool says_nobody(const UsageSums &usage, const UsageKey &key, By column) {
     return false;
 }
 
+// Those that a table has, in its order.
+std::vector<const Column *> columns_of(const UsageSums &usage) {
+    std::vector<const Column *> columns;
+    for (By by : {By::kDay, By::kTenant, By::kParent, By::kPayer, By::kHost, By::kDevice,
+                  By::kModel, By::kWorkload}) {
+        for (const Column &column : kColumns) {
+            if (column.by == by && usage.is_by(by) && !(by == By::kWorkload && usage.is_default()))
+                columns.push_back(&column);
+        }
+    }
+    return columns;
+}
+
+std::vector<std::string> key_cells(const UsageSums &usage, const UsageKey &key) {
+    std::vector<std::string> cells;
+    for (const Column *column : columns_of(usage)) {
+        std::string whose =
+            usage.is_default() && !key.cgroup.empty() ? " " + printable(key.cgroup) : "";
+        cells.push_back(says_nobody(usage, key, column->by) ? kNobody + whose
+                                                            : or_dash(key.*column->member));
+    }
+    return cells;
+}
+
+std::string key_csv(const UsageSums &usage, const UsageKey &key) {
+    std::string csv;
+    for (const Column &column : kColumns) {
+        if (!usage.is_by(column.by))
+            continue;
+        bool nobody = column.by != By::kTenant && says_nobody(usage, key, column.by);
+        csv += (nobody ? kNobody : csv_field(key.*column.member)) + ",";
+    }
+    return csv;
+}
+
+std::string header_csv(const UsageSums &usage) {
+    std::string csv;
+    for (const Column &column : kColumns)
+        csv += usage.is_by(column.by) ? std::string(column.name) + "," : "";
+    return csv;
+}
+
+std::string operations(const UsageSum &sum, const char *unknown) {
+    if (sum.unbounded_ns > 0)
+        return unknown;
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.3g", sum.operations);
+    return text;
+}
+
+std::string counts(const WorkSum &work) {
+    std::string text;
+    for (const auto &[what, count] : work.counts)
+        text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + printable(what);
+    return text;
+}
+
 std::string usage_table(const Account &account) {
     constexpr auto kLeft = Table::Align::kLeft;
     constexpr auto kRight = Table::Align::kRight;
@@ -50,15 +108,7 @@ std::string usage_table(const Account &account) {
     bool bounded = std::any_of(rows.begin(), rows.end(), [](const auto &row) {
         return row.second.held_upper_ns > row.second.held_ns;
     });
-    std::vector<const Column *> columns;
-    for (By by : {By::kDay, By::kTenant, By::kParent, By::kPayer, By::kHost, By::kDevice,
-                  By::kModel, By::kWorkload}) {
-        for (const Column &column : kColumns) {
-            if (column.by == by && account.usage.is_by(by) &&
-                !(by == By::kWorkload && account.usage.is_default()))
-                columns.push_back(&column);
-        }
-    }
+    std::vector<const Column *> columns = columns_of(account.usage);
     std::vector<Table::Align> alignment(columns.size(), kLeft);
     alignment.insert(alignment.end(), bounded ? 5 : 4, kRight);
     Table table(alignment);
@@ -72,15 +122,7 @@ std::string usage_table(const Account &account) {
     cells.insert(cells.end(), {"OPENS", "FOUND", "WINDOWS"});
     table.add(cells);
     for (const auto &[key, sum] : rows) {
-        cells.clear();
-        for (const Column *column : columns) {
-            std::string whose = account.usage.is_default() && !key.cgroup.empty()
-                                    ? " " + printable(key.cgroup)
-                                    : "";
-            cells.push_back(says_nobody(account.usage, key, column->by)
-                                ? kNobody + whose
-                                : or_dash(key.*column->member));
-        }
+        cells = key_cells(account.usage, key);
         cells.push_back(duration(sum.held_ns));
         if (bounded)
             cells.push_back(duration(sum.held_upper_ns));
@@ -119,20 +161,67 @@ std::string report_table(const Account &account) {
 }
 
 std::string report_csv(const Account &account) {
-    std::string csv;
-    for (const Column &column : kColumns)
-        csv += account.usage.is_by(column.by) ? std::string(column.name) + "," : "";
-    csv += "held_seconds,held_upper_seconds,opens,found,releases,windows\n";
+    std::string csv = header_csv(account.usage) +
+                      "held_seconds,held_upper_seconds,opens,found,releases,windows\n";
     for (const auto &[key, sum] : account.usage.rows()) {
-        for (const Column &column : kColumns) {
-            if (!account.usage.is_by(column.by))
-                continue;
-            bool nobody = column.by != By::kTenant && says_nobody(account.usage, key, column.by);
-            csv += (nobody ? kNobody : csv_field(key.*column.member)) + ",";
-        }
+        csv += key_csv(account.usage, key);
         csv += decimal_seconds(sum.held_ns) + "," + decimal_seconds(sum.held_upper_ns) + "," +
                std::to_string(sum.opens) + "," + std::to_string(sum.found) + "," +
                std::to_string(sum.releases) + "," + std::to_string(sum.windows) + "\n";
+    }
+    return csv;
+}
+
+std::string work_table(const Account &account) {
+    constexpr auto kLeft = Table::Align::kLeft;
+    constexpr auto kRight = Table::Align::kRight;
+    std::vector<const Column *> columns = columns_of(account.usage);
+    std::vector<Table::Align> alignment(columns.size(), kLeft);
+    alignment.insert(alignment.end(), {kRight, kRight, kLeft, kLeft, kRight, kRight, kLeft});
+    Table table(alignment);
+    std::vector<std::string> cells;
+    for (const Column *column : columns)
+        cells.emplace_back(column->title);
+    cells.insert(cells.end(),
+                 {"HELD", "OPERATIONS AT MOST", "SOURCE", "GRADE", "BUSY", "ACTIVE IN", "COUNTED"});
+    table.add(cells);
+    for (const auto &[key, sum] : account.usage.rows_with_work()) {
+        std::vector<std::string> begin = key_cells(account.usage, key);
+        begin.insert(begin.end(), {duration(sum.held_ns), operations(sum, "not known")});
+        if (sum.work.empty()) {
+            cells = begin;
+            cells.insert(cells.end(),
+                         {"none", grade_name(pb::GRADE_HELD), "not known", "not known", ""});
+            table.add(cells);
+        }
+        for (const auto &[source, work] : sum.work) {
+            cells = begin;
+            cells.insert(cells.end(), {printable(source), grade_name(work.grade),
+                                       work.timed ? duration(work.busy_ns) : "not known",
+                                       count_of(work.active_seconds, "second"), counts(work)});
+            table.add(cells);
+        }
+    }
+    return table.str() +
+           "\nHeld time is not GPU time. Operations at most: held time x the device's peak dense "
+           "rate (config/devices.toml).\nA source of grade able counts what was asked for, by "
+           "means "
+           "that may be evaded; what no source saw is not known.\n";
+}
+
+std::string work_csv(const Account &account) {
+    std::string csv = header_csv(account.usage) +
+                      "held_seconds,held_upper_seconds,compute_upper_operations,source,grade,"
+                      "busy_seconds,active_seconds,counts\n";
+    for (const auto &[key, sum] : account.usage.rows_with_work()) {
+        std::string begin = key_csv(account.usage, key) + decimal_seconds(sum.held_ns) + "," +
+                            decimal_seconds(sum.held_upper_ns) + "," + operations(sum, "") + ",";
+        if (sum.work.empty())
+            csv += begin + "," + grade_name(pb::GRADE_HELD) + ",,,\n";
+        for (const auto &[source, work] : sum.work)
+            csv += begin + csv_field(source) + "," + grade_name(work.grade) + "," +
+                   (work.timed ? decimal_seconds(work.busy_ns) : "") + "," +
+                   std::to_string(work.active_seconds) + "," + csv_field(counts(work)) + "\n";
     }
     return csv;
 }

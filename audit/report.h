@@ -21,6 +21,16 @@ std::string report_table(const Account &account);
 // non-ASCII bytes in names are \xNN.
 std::string report_csv(const Account &account);
 
+// What there is besides held time, on the same rows: how much could have been computed in it at
+// most, and what each source of work evidence saw, with its grade. Columns after those that tell
+// rows apart, a line for each source and at least one a row:
+//   held_seconds,held_upper_seconds,compute_upper_operations,source,grade,busy_seconds,
+//   active_seconds,counts
+// compute_upper_operations is empty where the device table has no rates for all of it,
+// busy_seconds where the source does not time. Rows on which only work was seen are there too.
+std::string work_table(const Account &account);
+std::string work_csv(const Account &account);
+
 // The same rows with the column names of FinOps FOCUS 1.0 (focus.finops.org) for usage without a
 // price; what FOCUS has no name for begins with x_, as it asks. The account is for who pays.
 // `account` must tell payers apart.

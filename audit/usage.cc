@@ -1,5 +1,6 @@
 #include "audit/usage.h"
 
+#include "audit/compute.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -19,35 +20,96 @@ Result<By> parse_by(const std::string &word) {
     return found->second;
 }
 
+namespace {
+
+uint64_t held_at_most(const Entry &entry, const pb::Usage &usage) {
+    return held_is_lower_bound(usage)
+               ? std::max(usage.held_ns(), length_of(entry.statement().window()))
+               : usage.held_ns();
+}
+
+bool was_held(const UsageSum &sum) {
+    return sum.held_upper_ns > 0 || sum.opens > 0 || sum.found > 0;
+}
+
+std::vector<std::pair<UsageKey, UsageSum>> sorted_rows(const std::map<UsageKey, UsageSum> &sums,
+                                                       bool (*wanted)(const UsageSum &)) {
+    std::vector<std::pair<UsageKey, UsageSum>> rows;
+    for (const auto &[key, sum] : sums) {
+        if (wanted(sum))
+            rows.emplace_back(key, sum);
+    }
+    std::stable_partition(rows.begin(), rows.end(),
+                          [](const auto &row) { return !row.first.unattributed; });
+    return rows;
+}
+
+} // namespace
+
 UsageSums::UsageSums(Question question, std::set<By> by, bool payers)
     : question_(std::move(question)), by_(std::move(by)), default_(by_.empty()), payers_(payers) {
     if (default_)
         by_ = {By::kTenant, By::kParent, By::kHost, By::kDevice, By::kWorkload};
 }
 
-UsageKey UsageSums::key_of(const Entry &entry, const pb::Usage &usage) const {
-    const pb::Workload &workload = entry.workload(usage);
-    bool attributed = !workload.tenant().empty();
+UsageKey UsageSums::key_of(const Entry &entry, const pb::Workload *workload,
+                           std::optional<uint32_t> device) const {
+    bool attributed = workload != nullptr && !workload->tenant().empty();
     UsageKey key;
-    key.unattributed =
-        !attributed && (is_by(By::kTenant) || is_by(By::kParent) || is_by(By::kPayer));
-    if (is_by(By::kTenant))
-        key.tenant = workload.tenant();
-    if (is_by(By::kParent) && attributed)
-        key.parent = workload.parent();
-    if ((is_by(By::kPayer) || payers_) && attributed)
-        key.payer = payer_of(workload);
+    key.unattributed = workload != nullptr && !attributed &&
+                       (is_by(By::kTenant) || is_by(By::kParent) || is_by(By::kPayer));
+    if (attributed) {
+        if (is_by(By::kTenant))
+            key.tenant = workload->tenant();
+        if (is_by(By::kParent))
+            key.parent = workload->parent();
+        if (is_by(By::kPayer) || payers_)
+            key.payer = payer_of(*workload);
+    }
     if (is_by(By::kHost))
         key.host = entry.statement().host();
-    if (is_by(By::kDevice))
-        key.device = entry.device_id(usage);
-    if (is_by(By::kWorkload) && !(default_ && attributed))
-        key.cgroup = cgroup_name(workload);
+    if (is_by(By::kDevice) && device)
+        key.device = entry.device_id(*device);
+    if (is_by(By::kWorkload) && workload != nullptr && !(default_ && attributed))
+        key.cgroup = cgroup_name(*workload);
     if (is_by(By::kDay))
         key.day = utc_time(entry.statement().window().begin_wall_ns()).substr(0, 10);
-    if (const pb::Device *device = entry.device(usage); device != nullptr && is_by(By::kModel))
-        key.model = device->model();
+    const pb::Device *held = device ? entry.device(*device) : nullptr;
+    if (held != nullptr && is_by(By::kModel))
+        key.model = held->model();
     return key;
+}
+
+void UsageSums::add_bound(UsageSum &sum, const Entry &entry, const pb::Usage &usage) const {
+    if (table_ == nullptr)
+        return;
+    uint64_t held = held_at_most(entry, usage);
+    const pb::Device *device = entry.device(usage);
+    auto bound = device == nullptr ? std::nullopt : compute_bound(*table_, *device, held);
+    if (bound)
+        sum.operations += bound->operations;
+    else
+        add_to(sum.unbounded_ns, held);
+}
+
+void UsageSums::add_work(const Entry &entry) {
+    const pb::Statement &statement = entry.statement();
+    for (const pb::Work &work : statement.work()) {
+        if (!question_.covers(entry, work))
+            continue;
+        const pb::Workload *workload =
+            work.has_workload() ? &statement.workloads(static_cast<int>(work.workload())) : nullptr;
+        std::optional<uint32_t> device;
+        if (work.has_device())
+            device = work.device();
+        WorkSum &sum = sums_[key_of(entry, workload, device)].work[work.source()];
+        sum.grade = work.grade();
+        sum.timed |= work.has_busy_ns();
+        add_to(sum.busy_ns, work.busy_ns());
+        add_to(sum.active_seconds, work.active_seconds());
+        for (const pb::Count &count : work.counts())
+            add_to(sum.counts[count.what()], count.count());
+    }
 }
 
 void UsageSums::add(const Entry &entry) {
@@ -60,11 +122,10 @@ void UsageSums::add(const Entry &entry) {
     for (const pb::Usage &usage : statement.usage()) {
         if (!question_.covers(entry, usage))
             continue;
-        UsageSum &sum = sums_[key_of(entry, usage)];
+        UsageSum &sum = sums_[key_of(entry, &entry.workload(usage), usage.device())];
         add_to(sum.held_ns, usage.held_ns());
-        add_to(sum.held_upper_ns, held_is_lower_bound(usage)
-                                      ? std::max(usage.held_ns(), length_of(statement.window()))
-                                      : usage.held_ns());
+        add_to(sum.held_upper_ns, held_at_most(entry, usage));
+        add_bound(sum, entry, usage);
         add_to(sum.opens, usage.opens());
         add_to(sum.found, usage.found());
         add_to(sum.releases, usage.releases());
@@ -77,6 +138,7 @@ void UsageSums::add(const Entry &entry) {
         sum.last_window = window;
         sum.last_host = statement.host();
     }
+    add_work(entry);
     RungSum &rung = rungs_[statement.recording().rung()];
     rung.statements++;
     rung.longest_scan_gap_ns =
@@ -84,14 +146,12 @@ void UsageSums::add(const Entry &entry) {
 }
 
 std::vector<std::pair<UsageKey, UsageSum>> UsageSums::rows() const {
-    std::vector<std::pair<UsageKey, UsageSum>> rows;
-    for (const auto &[key, sum] : sums_) {
-        if (sum.held_upper_ns > 0 || sum.opens > 0 || sum.found > 0)
-            rows.emplace_back(key, sum);
-    }
-    std::stable_partition(rows.begin(), rows.end(),
-                          [](const auto &row) { return !row.first.unattributed; });
-    return rows;
+    return sorted_rows(sums_, was_held);
+}
+
+std::vector<std::pair<UsageKey, UsageSum>> UsageSums::rows_with_work() const {
+    return sorted_rows(sums_,
+                       [](const UsageSum &sum) { return was_held(sum) || !sum.work.empty(); });
 }
 
 } // namespace tally

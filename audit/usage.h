@@ -2,8 +2,10 @@
 #pragma once
 
 #include "audit/question.h"
+#include "findings/device_table.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -30,6 +32,15 @@ struct UsageKey {
     auto operator<=>(const UsageKey &) const = default;
 };
 
+// What one source saw of a row's work.
+struct WorkSum {
+    pb::Grade grade = pb::GRADE_UNSPECIFIED;
+    bool timed = false;          // some of it; else busy_ns is not known
+    uint64_t busy_ns = 0;        // over all engines
+    uint64_t active_seconds = 0; // of each engine and workload, summed
+    std::map<std::string, uint64_t> counts;
+};
+
 struct UsageSum {
     uint64_t held_ns = 0;       // at least
     uint64_t held_upper_ns = 0; // at most: the window's length wherever files found no room
@@ -41,6 +52,9 @@ struct UsageSum {
     uint64_t end_wall_ns = 0;   // of the last
     uint64_t last_window = 0;   // sequence of that window's first part
     std::string last_host;
+    std::map<std::string, WorkSum> work; // by source; what no source saw is not known
+    double operations = 0;               // at most, by the device table, in the time held at most
+    uint64_t unbounded_ns = 0;           // of that time, on devices that the table has no rates for
 };
 
 // How the windows of one rung were recorded.
@@ -55,22 +69,31 @@ public:
     // `payers` the payer is told apart too, without being asked for.
     explicit UsageSums(Question question = {}, std::set<By> by = {}, bool payers = false);
 
+    // Whose rates bound what can have been computed; it must outlive this.
+    void bound_by(const DeviceTable &table) { table_ = &table; }
+
     // Takes a host's attestations in order.
     void add(const Entry &entry);
     // Without rows in which nothing was held, opened or found; tenants by name, then the
     // unattributed.
     std::vector<std::pair<UsageKey, UsageSum>> rows() const;
+    // The same, and those on which only work was seen: by nobody in particular, or without a hold.
+    std::vector<std::pair<UsageKey, UsageSum>> rows_with_work() const;
     bool is_by(By what) const { return by_.contains(what); }
     bool is_default() const { return default_; }
     const std::map<int, RungSum> &rungs() const { return rungs_; }
 
 private:
-    UsageKey key_of(const Entry &entry, const pb::Usage &usage) const;
+    UsageKey key_of(const Entry &entry, const pb::Workload *workload,
+                    std::optional<uint32_t> device) const;
+    void add_bound(UsageSum &sum, const Entry &entry, const pb::Usage &usage) const;
+    void add_work(const Entry &entry);
 
     Question question_;
     std::set<By> by_;
     bool default_;
     bool payers_;
+    const DeviceTable *table_ = nullptr;
     std::map<UsageKey, UsageSum> sums_;
     std::map<int, RungSum> rungs_;
 };

@@ -1,6 +1,8 @@
 // What sources of work evidence say, held against the holds and against each other.
 #include "tests/unit/audit/rig.h"
 
+#include <algorithm>
+
 namespace tally {
 
 namespace {
@@ -79,6 +81,37 @@ TEST_F(WorkAudit, ADeviceAsAWholeAndWorkOnNoDeviceAreNotJudged) {
         statement.clear_usage();
     });
     EXPECT_EQ(lines(), std::vector<std::string>());
+}
+
+TEST_F(WorkAudit, AReportShowsEachSourceWithItsGradeAndWhatCanHaveBeenComputed) {
+    say_changed(gpu1, [](pb::Statement &statement) {
+        statement.mutable_inventory()->mutable_devices(0)->set_pci_id("10de:2330"); // H100 SXM5
+        add_work(statement, "drm_sched", 2 * kSecond).set_engine("gfx");
+        pb::Work &asked = add_work(statement, "cuda_uprobe", 0);
+        asked.clear_busy_ns();
+        asked.set_grade(pb::GRADE_ABLE);
+        asked.add_counts()->set_what("launches");
+        asked.mutable_counts(0)->set_count(12);
+        pb::Work &all = add_work(statement, "interrupts", 0);
+        all.clear_workload();
+        all.clear_busy_ns();
+    });
+    say_changed(gpu1, [](pb::Statement &statement) { add_work(statement, "drm_sched", kSecond); });
+    say(gpu2);
+    log.publish();
+    Outcome csv = tally("report " + log.directory() + " --work --csv --by tenant,host");
+    // 8 s at 1978.9 TOPS of 8 bits; the other host's device is in no table.
+    EXPECT_EQ(csv.output, "host,tenant,held_seconds,held_upper_seconds,compute_upper_operations,"
+                          "source,grade,busy_seconds,active_seconds,counts\n"
+                          "gpu1.example,,0.000,0.000,0,interrupts,exact,,1,\n"
+                          "gpu1.example,acme,8.000,8.000,1.58e+16,cuda_uprobe,able,,1,12 launches\n"
+                          "gpu1.example,acme,8.000,8.000,1.58e+16,drm_sched,exact,3.000,2,\n"
+                          "gpu2.example,acme,4.000,4.000,,,held,,,\n");
+    Outcome table = tally("report " + log.directory() + " --work");
+    EXPECT_NE(table.output.find("OPERATIONS AT MOST"), std::string::npos) << table.output;
+    EXPECT_NE(table.output.find("12 launches"), std::string::npos) << table.output;
+    Outcome one = tally("report " + log.directory() + " --work --csv --by host --tenant nobody");
+    EXPECT_EQ(std::count(one.output.begin(), one.output.end(), '\n'), 1) << one.output;
 }
 
 } // namespace
