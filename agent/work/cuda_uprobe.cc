@@ -89,8 +89,7 @@ std::string mapped_library(const std::string &proc, uint32_t process) {
         size_t slash = line.rfind('/');
         if (slash == std::string::npos || line.compare(slash, 11, "/libcuda.so") != 0)
             continue;
-        std::string range = line.substr(0, line.find(' '));
-        return directory + "/map_files/" + range;
+        return directory.append("/map_files/").append(line, 0, line.find(' '));
     }
     return {};
 }
