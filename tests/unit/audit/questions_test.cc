@@ -236,14 +236,16 @@ TEST_F(QuestionsAudit, FindingsAndHostsHaveTheirOwnPages) {
     log.publish();
     Outcome findings = tally("findings " + log.directory() + " --csv");
     EXPECT_EQ(findings.status, 1);
-    EXPECT_EQ(findings.output, "kind,host,sequence,log_index,text\n"
-                               "event,gpu2.example,1,1,attestation refused: \n");
+    EXPECT_EQ(findings.output, "kind,host,sequence,log_index,text,id,state,explained_by,"
+                               "explained_at,why,reference,explanations\n"
+                               "event,gpu2.example,1,1,attestation refused: ,event@1,open,,,,,\n");
     Outcome as_json = tally("findings " + log.directory() + " --json");
     EXPECT_EQ(as_json.status, 1);
     EXPECT_EQ(
         as_json.output.find("{\n  \"log\": {\"origin\": \"example.com/fleet\", \"size\": 2, "), 0U);
     std::string rest = R"("event", "host": "gpu2.example", "sequence": 1, "log_index": 1, )"
-                       R"("text": "attestation refused: "})"
+                       R"("text": "attestation refused: ", "id": "event@1", "state": "open", )"
+                       R"("explanation": null, "explanations": []})"
                        "\n  ]\n}\n";
     EXPECT_TRUE(as_json.output.ends_with("  \"findings\": [\n    {\"kind\": " + rest))
         << as_json.output;
