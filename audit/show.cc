@@ -84,18 +84,18 @@ private:
 // Who a workload is and why it is its tenant's, where the statement says so.
 void add_names(Page &page, const pb::Workload &workload) {
     const pb::Attribution &attribution = workload.attribution();
-    std::string whose;
+    std::string terms;
     for (auto [label, value] : {std::pair("country ", &attribution.country()),
                                 std::pair("account ", &attribution.account()),
                                 std::pair("contract ", &attribution.contract())}) {
         if (!value->empty())
-            whose += label + printable(*value) + ", ";
+            terms += (terms.empty() ? "" : ", ") + (label + printable(*value));
     }
-    if (workload.has_attribution())
-        page.line("", whose + "by " + printable(attribution.rule()) +
-                          (attribution.digest().empty()
-                               ? ""
-                               : ", file of sha256 " + to_hex(view(attribution.digest()))));
+    if (!terms.empty())
+        page.line("", terms);
+    if (!attribution.rule().empty())
+        page.line("", "by rule " + printable(attribution.rule(), 4096) + ", file's sha256 " +
+                          hex_or(attribution.digest(), "not told"));
     if (workload.has_opener())
         page.line("", "opened first by " + printable(opener_name(workload.opener())));
     if (!workload.has_identity())
