@@ -32,7 +32,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id=sha1 $(SANITI
 # answer are installed by this makefile.
 pkg = $(shell pkg-config $(1))
 
-AGENT_LIBS = $(call pkg,--libs libbpf protobuf-lite libnghttp2 expat) -lmbedtls -lmbedx509 -lmbedcrypto
+AGENT_LIBS = $(call pkg,--libs libbpf protobuf-lite libnghttp2 expat simdjson) -lmbedtls -lmbedx509 -lmbedcrypto
 CENTRAL_LIBS = $(call pkg,--libs protobuf-lite openssl libcurl)
 AUDIT_LIBS = $(CENTRAL_LIBS) $(call pkg,--libs libmicrohttpd)
 COLLECTOR_LIBS = $(call pkg,--libs grpc++ openssl libcurl) -lprotobuf-lite -lsoci_core -lsoci_sqlite3

@@ -1,13 +1,16 @@
 #include "agent/identity/sources/json.h"
 
-#include <cstring>
-#include <rapidjson/document.h>
+#define SIMDJSON_EXCEPTIONS 0
+#include <simdjson.h>
+#include <string_view>
 
 namespace tally {
 
-struct Json::Document {
-    std::string text; // the values' strings lie here
-    rapidjson::Document parsed;
+namespace dom = simdjson::dom;
+
+struct Json::Value {
+    std::shared_ptr<const dom::parser> parser; // in whose memory the document is
+    dom::element element;
 };
 
 namespace {
@@ -40,70 +43,65 @@ bool is_modest(const std::string &text) {
     return true;
 }
 
-const rapidjson::Value *only_member(const rapidjson::Value &object, const char *key) {
-    const rapidjson::Value *found = nullptr;
-    if (!object.IsObject())
-        return nullptr;
-    size_t length = std::strlen(key);
-    for (const auto &each : object.GetObject()) {
-        if (each.name.GetStringLength() != length ||
-            std::memcmp(each.name.GetString(), key, length) != 0)
+std::optional<dom::element> only_member(dom::element value, std::string_view key) {
+    dom::object object;
+    std::optional<dom::element> found;
+    if (value.get(object) != simdjson::SUCCESS)
+        return std::nullopt;
+    for (const auto &each : object) {
+        if (each.key != key)
             continue;
-        if (found != nullptr)
-            return nullptr;
-        found = &each.value;
+        if (found)
+            return std::nullopt;
+        found = each.value;
     }
     return found;
 }
 
-const rapidjson::Value &value_at(const void *value) {
-    return *static_cast<const rapidjson::Value *>(value);
-}
-
 } // namespace
 
-std::optional<Json> Json::parse(std::string text) {
-    // It reads to the first NUL, which would hide what follows.
-    if (text.find('\0') != std::string::npos || !is_modest(text))
+std::optional<Json> Json::parse(const std::string &text) {
+    if (!is_modest(text))
         return std::nullopt;
-    constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
-                                rapidjson::kParseValidateEncodingFlag |
-                                rapidjson::kParseNumbersAsStringsFlag;
-    auto document = std::make_shared<Document>();
-    document->text = std::move(text);
-    document->parsed.ParseInsitu<kFlags>(document->text.data());
-    if (document->parsed.HasParseError())
+    auto parser = std::make_shared<dom::parser>();
+    dom::element root;
+    if (parser->parse(text).get(root) != simdjson::SUCCESS)
         return std::nullopt;
-    const rapidjson::Value *root = &document->parsed;
-    return Json(std::move(document), root);
+    return Json(std::make_shared<Value>(Value{std::move(parser), root}));
 }
 
 std::string Json::string(std::initializer_list<const char *> keys) const {
-    const rapidjson::Value *value = &value_at(value_);
+    dom::element value = value_->element;
     for (const char *key : keys) {
-        value = only_member(*value, key);
-        if (value == nullptr)
+        auto member = only_member(value, key);
+        if (!member)
             return {};
+        value = *member;
     }
-    return value->IsString() ? std::string(value->GetString(), value->GetStringLength())
-                             : std::string();
+    std::string_view text;
+    return value.get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
 }
 
-std::optional<Json> Json::at(size_t index) const {
-    const rapidjson::Value &array = value_at(value_);
-    if (!array.IsArray() || index >= array.Size())
-        return std::nullopt;
-    return Json(document_, &array[static_cast<rapidjson::SizeType>(index)]);
+std::vector<Json> Json::elements() const {
+    dom::array array;
+    std::vector<Json> elements;
+    if (value_->element.get(array) != simdjson::SUCCESS)
+        return elements;
+    for (dom::element each : array)
+        elements.push_back(Json(std::make_shared<Value>(Value{value_->parser, each})));
+    return elements;
 }
 
 std::optional<Json> Json::member(const char *key) const {
-    const rapidjson::Value *value = only_member(value_at(value_), key);
-    return value == nullptr ? std::nullopt : std::optional(Json(document_, value));
+    auto member = only_member(value_->element, key);
+    if (!member)
+        return std::nullopt;
+    return Json(std::make_shared<Value>(Value{value_->parser, *member}));
 }
 
 std::optional<JsonFile> read_json(const HostFiles &files, const std::string &path) {
     auto contents = files.read(path, kLargestJson);
-    auto json = contents ? Json::parse(std::move(contents->text)) : std::nullopt;
+    auto json = contents ? Json::parse(contents->text) : std::nullopt;
     if (!json)
         return std::nullopt;
     return JsonFile{std::move(*json), std::move(contents->origin)};

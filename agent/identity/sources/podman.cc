@@ -107,15 +107,14 @@ private:
         auto stored = read_json(files, std::string(kStorage) + "containers.json");
         if (!stored)
             return;
-        for (size_t i = 0;; ++i) {
-            auto each = stored->json.at(i);
-            if (!each)
-                return;
-            auto names = each->string({"id"}) == id ? each->member("names") : std::nullopt;
-            auto first = names ? names->at(0) : std::nullopt;
-            if (!first)
+        for (const Json &each : stored->json.elements()) {
+            if (each.string({"id"}) != id)
                 continue;
-            add_name(identity, "podman.container", first->string({}));
+            auto names = each.member("names");
+            auto list = names ? names->elements() : std::vector<Json>();
+            if (list.empty())
+                return;
+            add_name(identity, "podman.container", list.front().string({}));
             identity.origins.push_back(std::move(stored->origin));
             return;
         }
