@@ -135,7 +135,7 @@ Result<std::string> explain(const std::string &pid, const Config &config) {
     auto comm = read_text(directory + "/comm");
     std::string_view name = comm ? std::string_view(*comm) : std::string_view("gone");
 
-    auto tenants = Tenants::load(config.tenants_directory);
+    auto tenants = Tenants::load(config.tenants_directory, config.tenant_names);
     if (!tenants)
         return tenants.error();
     auto disclosure = Disclosure::load(config.privacy, config.host);
