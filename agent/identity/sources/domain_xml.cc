@@ -15,6 +15,14 @@ constexpr size_t kLongestValue = 4096;
 constexpr char kSeparator = '|'; // between a name's namespace and itself
 constexpr const char *kNova = "http://openstack.org/xmlns/libvirt/nova/";
 
+// As Reader::path has them.
+constexpr const char *kDomain = "/domstatus/domain";
+constexpr const char *kName = "/domstatus/domain/name";
+constexpr const char *kUuid = "/domstatus/domain/uuid";
+constexpr const char *kFlavor = "/domstatus/domain/metadata/nova:instance/nova:flavor";
+constexpr const char *kUser = "/domstatus/domain/metadata/nova:instance/nova:owner/nova:user";
+constexpr const char *kProject = "/domstatus/domain/metadata/nova:instance/nova:owner/nova:project";
+
 struct Reader {
     XML_Parser parser = nullptr;
     DomainStatus status;
@@ -46,31 +54,32 @@ const char *attribute(const char **attributes, const char *name) {
 
 // "http://openstack.org/xmlns/libvirt/nova/1.1|owner" -> "nova:owner"; names of no namespace stay;
 // others are as long as they are, and none of ours.
-std::string short_name(const char *name) {
+void append_name(std::string &path, const char *name) {
     const char *local = std::strrchr(name, kSeparator);
     if (local != nullptr && std::strncmp(name, kNova, std::strlen(kNova)) == 0)
-        return std::string("nova:") + (local + 1);
-    return name;
+        path.append("nova:").append(local + 1);
+    else
+        path += name;
 }
 
 void Reader::open(const char *name, const char **attributes) {
     if (lengths.size() == kDeepest)
         return refuse();
     lengths.push_back(path.size());
-    path += "/" + short_name(name);
+    path += '/';
+    append_name(path, name);
     value = nullptr;
-    const std::string domain = "/domstatus/domain", nova = domain + "/metadata/nova:instance/nova:";
-    if (path == domain)
+    if (path == kDomain)
         set(status.id, attribute(attributes, "id"));
-    else if (path == domain + "/name")
+    else if (path == kName)
         value = &status.name;
-    else if (path == domain + "/uuid")
+    else if (path == kUuid)
         value = &status.uuid;
-    else if (path == nova + "flavor")
+    else if (path == kFlavor)
         set(status.flavor, attribute(attributes, "name"));
-    else if (path == nova + "owner/nova:user")
+    else if (path == kUser)
         set(status.user, attribute(attributes, "uuid"));
-    else if (path == nova + "owner/nova:project") {
+    else if (path == kProject) {
         set(status.project, attribute(attributes, "uuid"));
         value = &status.project_name;
     }
