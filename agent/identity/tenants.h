@@ -9,14 +9,14 @@
 //   account = "4711"                  # these two as your books have them
 //   contract = "GLX-2026-03"
 //   ids = ["kubernetes.namespace=globex", "/machine.slice/vm-7.scope"]
-//   prefixes = ["slurm.account=globex-", "/kubepods.slice/globex-"]
+//   prefixes = ["libvirt.domain=globex-", "/kubepods.slice/globex-"]
 //   cgroups = ["/tenants/globex*"]    # glob(7); a match covers everything below it
 //
 // All but the name may be left out, but not all of it. A tenant may have several tables, in several
 // files: their rules add up, and what they say of parent, country, account and contract must agree.
 // A parent without a table of its own is a payer of whom nothing more is known.
 //
-// A rule names a workload by what its platform calls it (KEY=VALUE, agent/identity/identity.h) or
+// A rule names a workload by what its platform calls it (KEY=VALUE, agent/identity/names.h) or
 // by its cgroup's path, which begins with "/". Where several match, this one counts:
 //
 //   1. ids of a name: the whole of it
