@@ -180,6 +180,7 @@ std::string work_table(const Account &account) {
     alignment.insert(alignment.end(), {kRight, kRight, kLeft, kLeft, kRight, kRight, kLeft});
     Table table(alignment);
     std::vector<std::string> cells;
+    cells.reserve(alignment.size());
     for (const Column *column : columns)
         cells.emplace_back(column->title);
     cells.insert(cells.end(),
