@@ -216,7 +216,7 @@ TEST_F(TenantRulesTest, TheShippedSampleIsGoodAndAnyPartOfItIsReadOrRefusedInALi
     ASSERT_TRUE(sample);
     EXPECT_EQ(error_of(*sample), "good");
     Tenants tenants = load(*sample);
-    EXPECT_EQ(chain_text(tenants.of("/x", named({{"slurm.account", "globex"}}))),
+    EXPECT_EQ(chain_text(tenants.of("/x", named({{"slurm.uid", "1042"}}))),
               "globex through middleman through bigcloud");
     EXPECT_EQ(tenants.of("/machine.slice/machine-qemu\\x2d3\\x2dacme.scope/libvirt").name, "acme");
     for (size_t length = 0; length < sample->size(); length += 3) {
