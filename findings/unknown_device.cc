@@ -1,4 +1,4 @@
-// unknown_device: a device was held that the device table does not know.
+// unknown-device: a device was held that the device table does not know.
 //
 // Proves: the host saw a device with this PCI id held or opened, and the table that this auditor
 // reads (config/devices.toml) has no such id: what was held is recorded in full, what it can do is
@@ -24,7 +24,7 @@ public:
                 continue;
             for (const std::string &id : pci_ids(device->pci_id())) {
                 if (!known_.contains(id))
-                    found.repeat(entry, "unknown_device",
+                    found.repeat(entry, "unknown-device",
                                  printable(device->id()) +
                                      " was held, and the device table does "
                                      "not know its PCI id " +
