@@ -129,7 +129,7 @@ void Windows::restore(const pb::Baseline &baseline) {
     restored_ = true;
     for (const pb::Statement &statement : baseline.statements()) {
         for (const pb::Usage &usage : statement.usage()) {
-            if (usage.untracked() > 0 || usage.was_untracked())
+            if (held_is_lower_bound(usage))
                 untracked_.insert(
                     {statement.workloads(static_cast<int>(usage.workload())).cgroup_id(),
                      usage.device()});

@@ -32,6 +32,12 @@ std::optional<Breach> check_statement(const pb::Statement &statement);
 // All that it breaks, the first first: an auditor tells what cannot be read from what cannot be.
 std::vector<Breach> breaches_of(const pb::Statement &statement);
 
+// Files without room in the recording's maps were, or may have been, held beside those counted: the
+// upper bound is the window's length.
+inline bool held_is_lower_bound(const pb::Usage &usage) {
+    return usage.untracked() > 0 || usage.was_untracked();
+}
+
 // Where a host's chain stands: all that is needed to judge its next statement.
 struct ChainHead {
     std::string host;

@@ -118,7 +118,7 @@ void add_usage(Page &page, const Entry &entry) {
             tenant = "tenant " + printable(workload.tenant());
         for (const std::string &party : parties_above(workload))
             tenant += " through " + printable(party);
-        page.line("workload " + std::to_string(static_cast<uint64_t>(i)),
+        page.line("workload " + std::to_string(i),
                   tenant + ", cgroup " + printable(workload.cgroup_path(), 4096) + " (id " +
                       std::to_string(workload.cgroup_id()) + ")");
         add_names(page, workload);

@@ -64,12 +64,6 @@ struct Entry {
     }
 };
 
-// Files without room in the recording's maps were, or may have been, held beside those counted: the
-// upper bound is the window's length.
-inline bool held_is_lower_bound(const pb::Usage &usage) {
-    return usage.untracked() > 0 || usage.was_untracked();
-}
-
 // Zero for a window that ends before it begins.
 inline uint64_t length_of(const pb::Window &window) {
     return window.end_boottime_ns() > window.begin_boottime_ns()

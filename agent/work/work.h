@@ -59,15 +59,4 @@ public:
     virtual WorkRows take(uint64_t boottime_ns) = 0;
 };
 
-// Distinct seconds with activity, for sources that look or are told in user space.
-class ActiveSeconds {
-public:
-    void note(uint64_t boottime_ns);
-    uint32_t take(); // and begins anew; a second that was counted is not counted again
-
-private:
-    uint64_t last_ = UINT64_MAX;
-    uint32_t count_ = 0;
-};
-
 } // namespace tally

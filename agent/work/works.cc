@@ -47,22 +47,11 @@ Works make_works(const std::vector<std::string> &names) {
     return Works(std::move(sources));
 }
 
-void ActiveSeconds::note(uint64_t boottime_ns) {
-    uint64_t second = boottime_ns / 1'000'000'000;
-    if (second != last_)
-        count_++;
-    last_ = second;
-}
-
-uint32_t ActiveSeconds::take() {
-    return std::exchange(count_, 0);
-}
-
 void Works::look(const Look &look, bool held) {
     looked_ns_ = look.boottime_ns;
-    if (!held && !std::exchange(held_, held))
+    bool was_held = std::exchange(held_, held);
+    if (!held && !was_held)
         return;
-    held_ = held;
     for (const auto &source : sources_)
         source->look(look);
 }
