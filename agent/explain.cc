@@ -141,21 +141,13 @@ Result<std::string> explain(const std::string &pid, const Config &config) {
     auto disclosure = Disclosure::load(config.privacy, config.host);
     if (!disclosure)
         return disclosure.error();
-    auto cgroups = Cgroups::open();
-    if (!cgroups)
-        return Error{cgroups.error().message + ": run as root"};
-    auto id = cgroups->id(*path);
+    auto resolver = Resolver::open(config.sources, *std::move(tenants));
+    if (!resolver)
+        return Error{resolver.error().message + ": run as root"};
+    auto id = resolver->id(*path);
     if (!id)
         return about(id.error());
-    auto files = HostFiles::open("/");
-    if (!files)
-        return files.error();
-    std::vector<std::unique_ptr<Source>> sources;
-    for (const std::string &source : config.sources)
-        sources.push_back(make_source(source));
-    Resolver resolver(*std::move(cgroups), *std::move(files), std::move(sources),
-                      *std::move(tenants));
-    Workload workload = resolver.resolve(*id);
+    Workload workload = resolver->resolve(*id);
     if (workload.cgroup_path.empty())
         return about(Error{"its cgroup could not be read, or went meanwhile (CAP_DAC_READ_SEARCH "
                            "is needed: run as root)"});

@@ -21,17 +21,10 @@ constexpr uint64_t kPausePerCost = 20;
 } // namespace
 
 Status Windows::start(const std::string &boot_id, Tenants tenants) {
-    auto cgroups = Cgroups::open();
-    if (!cgroups)
-        return cgroups.error();
-    auto files = HostFiles::open("/");
-    if (!files)
-        return files.error();
-    std::vector<std::unique_ptr<Source>> sources;
-    for (const std::string &name : config_.sources)
-        sources.push_back(make_source(name));
-    workloads_ = std::make_unique<Workloads>(
-        Resolver(std::move(*cgroups), std::move(*files), std::move(sources), {}));
+    auto resolver = Resolver::open(config_.sources, {});
+    if (!resolver)
+        return resolver.error();
+    workloads_ = std::make_unique<Workloads>(*std::move(resolver));
     put_in_force(std::move(tenants));
     auto recorder =
         Recorder::start(config_.recorder, [this](const wire_edge &edge, const wire_opener *opener) {

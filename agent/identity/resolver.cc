@@ -4,6 +4,19 @@
 
 namespace tally {
 
+Result<Resolver> Resolver::open(const std::vector<std::string> &sources, Tenants tenants) {
+    auto cgroups = Cgroups::open();
+    if (!cgroups)
+        return cgroups.error();
+    auto files = HostFiles::open("/");
+    if (!files)
+        return files.error();
+    std::vector<std::unique_ptr<Source>> made;
+    for (const std::string &name : sources)
+        made.push_back(make_source(name));
+    return Resolver(*std::move(cgroups), *std::move(files), std::move(made), std::move(tenants));
+}
+
 Workload Resolver::resolve(uint64_t cgroup_id) const {
     Workload workload;
     workload.cgroup_path = cgroups_.path(cgroup_id);

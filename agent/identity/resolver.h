@@ -22,11 +22,15 @@ struct Workload {
 
 class Resolver {
 public:
+    // Of this host. `sources` are names that make_source() knows.
+    static Result<Resolver> open(const std::vector<std::string> &sources, Tenants tenants);
     Resolver(Cgroups cgroups, HostFiles files, std::vector<std::unique_ptr<Source>> sources,
              Tenants tenants)
         : cgroups_(std::move(cgroups)), files_(std::move(files)), sources_(std::move(sources)),
           tenants_(std::move(tenants)) {}
 
+    // The id of the cgroup at a path below the v2 root.
+    Result<uint64_t> id(const std::string &path) const { return cgroups_.id(path); }
     // Reads the path, asks the sources, applies the tenants' rules.
     Workload resolve(uint64_t cgroup_id) const;
     // Whether the cgroup is gone: nobody can begin anything in it any more.
