@@ -2,25 +2,14 @@
 
 #include "agent/statement/statement.h"
 #include "base/durable.h"
+#include "base/text.h"
 
 namespace tally {
 
 namespace {
 
 constexpr size_t kLongestPath = 4096;
-
-class Page {
-public:
-    void line(const std::string &label, const std::string &text) {
-        constexpr size_t kLabelWidth = 12;
-        text_ += label + std::string(kLabelWidth - std::min(label.size(), kLabelWidth - 1), ' ') +
-                 text + "\n";
-    }
-    const std::string &text() const { return text_; }
-
-private:
-    std::string text_;
-};
+constexpr size_t kLabelWidth = 12;
 
 void add_identity(Page &page, const Identity &identity) {
     if (identity.source.empty()) {
@@ -109,7 +98,7 @@ Result<std::string> unified_cgroup(const std::string &cgroup_file) {
 
 std::string explanation(const std::string &process, uint64_t cgroup_id, const Workload &workload,
                         const Disclosure &disclosure) {
-    Page page;
+    Page page(kLabelWidth);
     page.line("process", process);
     page.line("cgroup", printable(workload.cgroup_path, kLongestPath) + " (id " +
                             std::to_string(cgroup_id) + ")");

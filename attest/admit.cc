@@ -1,5 +1,7 @@
 #include "attest/admit.h"
 
+#include "attest/openssl_free.h"
+
 #include <algorithm>
 #include <ctime>
 #include <limits>
@@ -15,15 +17,12 @@ namespace tally {
 
 namespace {
 
-template <auto free> struct Free {
-    template <typename T> void operator()(T *object) const { free(object); }
-};
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
-using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
-using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, Free<EXTENDED_KEY_USAGE_free>>;
-using Object = std::unique_ptr<ASN1_OBJECT, Free<ASN1_OBJECT_free>>;
+using Certificate = std::unique_ptr<X509, FreeBy<X509_free>>;
+using Store = std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, FreeBy<X509_STORE_CTX_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, FreeBy<GENERAL_NAMES_free>>;
+using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, FreeBy<EXTENDED_KEY_USAGE_free>>;
+using Object = std::unique_ptr<ASN1_OBJECT, FreeBy<ASN1_OBJECT_free>>;
 
 using Signs = FleetRoot::Signs;
 
@@ -140,7 +139,7 @@ FleetRoot &FleetRoot::operator=(FleetRoot &&) noexcept = default;
 FleetRoot::~FleetRoot() = default;
 
 Result<FleetRoot> FleetRoot::from_pem(const std::string &pem) {
-    std::unique_ptr<BIO, Free<BIO_free>> input(
+    std::unique_ptr<BIO, FreeBy<BIO_free>> input(
         BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     Store store(X509_STORE_new());
     size_t count = 0;

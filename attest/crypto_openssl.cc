@@ -1,6 +1,8 @@
 // The crypto seam on the central side: OpenSSL 3.
 #include "attest/crypto.h"
 
+#include "attest/openssl_free.h"
+
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -12,18 +14,9 @@ namespace tally {
 
 namespace {
 
-struct FreeKey {
-    void operator()(EVP_PKEY *key) const { EVP_PKEY_free(key); }
-};
-struct FreeContext {
-    void operator()(EVP_MD_CTX *context) const { EVP_MD_CTX_free(context); }
-};
-struct FreeKeyContext {
-    void operator()(EVP_PKEY_CTX *context) const { EVP_PKEY_CTX_free(context); }
-};
-using Key = std::unique_ptr<EVP_PKEY, FreeKey>;
-using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeKeyContext>;
+using Key = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using Context = std::unique_ptr<EVP_MD_CTX, FreeBy<EVP_MD_CTX_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeBy<EVP_PKEY_CTX_free>>;
 
 Result<KeyType> type_of(const EVP_PKEY *key) {
     if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519)

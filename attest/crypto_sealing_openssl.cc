@@ -1,6 +1,8 @@
 // Sealing on the central side: OpenSSL 3.
 #include "attest/crypto_sealing.h"
 
+#include "attest/openssl_free.h"
+
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -17,18 +19,15 @@ constexpr size_t kScalarSize = 32;
 constexpr size_t kPointSize = 65;
 constexpr const char *kGroup = "prime256v1";
 
-template <auto free> struct Free {
-    template <typename T> void operator()(T *object) const { free(object); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
-using Cipher = std::unique_ptr<EVP_CIPHER_CTX, Free<EVP_CIPHER_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_clear_free>>;
-using Group = std::unique_ptr<EC_GROUP, Free<EC_GROUP_free>>;
-using Point = std::unique_ptr<EC_POINT, Free<EC_POINT_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
-using Input = std::unique_ptr<BIO, Free<BIO_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeBy<EVP_PKEY_CTX_free>>;
+using Cipher = std::unique_ptr<EVP_CIPHER_CTX, FreeBy<EVP_CIPHER_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, FreeBy<BN_clear_free>>;
+using Group = std::unique_ptr<EC_GROUP, FreeBy<EC_GROUP_free>>;
+using Point = std::unique_ptr<EC_POINT, FreeBy<EC_POINT_free>>;
+using Builder = std::unique_ptr<OSSL_PARAM_BLD, FreeBy<OSSL_PARAM_BLD_free>>;
+using Parameters = std::unique_ptr<OSSL_PARAM, FreeBy<OSSL_PARAM_free>>;
+using Input = std::unique_ptr<BIO, FreeBy<BIO_free>>;
 
 // From a point, and the scalar that leads to it if there is one. OpenSSL checks the point.
 Key make_key(ByteView point, const BIGNUM *scalar) {

@@ -9,20 +9,7 @@ namespace tally {
 
 namespace {
 
-// Lines of a label and a value; values from the log are made printable by whoever passes them.
-class Page {
-public:
-    void line(const std::string &label, const std::string &value) {
-        constexpr size_t kLabelWidth = 14;
-        text_ +=
-            label + std::string(label.size() < kLabelWidth ? kLabelWidth - label.size() : 1, ' ');
-        text_ += value + "\n";
-    }
-    const std::string &text() const { return text_; }
-
-private:
-    std::string text_;
-};
+constexpr size_t kLabelWidth = 14;
 
 std::string boot_time(uint64_t ns) {
     return decimal_seconds(ns) + " s";
@@ -236,7 +223,7 @@ void add_rest(Page &page, const pb::Statement &statement) {
 }
 
 std::string describe(const Entry &entry, const Unsealer *unsealer) {
-    Page page;
+    Page page(kLabelWidth);
     add_chain(page, entry);
     add_usage(page, entry);
     add_work(page, entry);
@@ -250,7 +237,7 @@ std::string describe(const Entry &entry, const Unsealer *unsealer) {
 std::string describe(const ExplanationEntry &entry) {
     const OpenedExplanation &opened = entry.opened;
     const pb::Explanation &said = opened.explanation;
-    Page page;
+    Page page(kLabelWidth);
     page.line("log index", std::to_string(entry.index));
     page.line("sha256", to_hex(opened.digest));
     page.line("signed by", opened.who + ", " + utc_time(said.wall_ns()) + " by its own clock");

@@ -165,4 +165,9 @@ std::string Table::str() const {
     return text;
 }
 
+void Page::line(const std::string &label, const std::string &value) {
+    size_t gap = label.size() < label_width_ ? label_width_ - label.size() : 1;
+    text_.append(label).append(gap, ' ').append(value).append("\n");
+}
+
 } // namespace tally

@@ -37,4 +37,16 @@ private:
     std::vector<std::vector<std::string>> rows_;
 };
 
+// Lines of a label and a value, the values under each other.
+class Page {
+public:
+    explicit Page(size_t label_width) : label_width_(label_width) {}
+    void line(const std::string &label, const std::string &value);
+    const std::string &text() const { return text_; }
+
+private:
+    size_t label_width_;
+    std::string text_;
+};
+
 } // namespace tally

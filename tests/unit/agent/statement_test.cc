@@ -2,7 +2,7 @@
 // evidence.
 #include "agent/statement/statement.h"
 #include "attest/dsse.h"
-#include "attest/rules.h"
+#include "tests/unit/agent/completed.h"
 
 #include <gtest/gtest.h>
 
@@ -29,14 +29,6 @@ protected:
                                    workload.tenant.name = id == 7 ? "acme" : "";
                                    return to_message(id, workload, /*brief=*/true);
                                });
-    }
-    // As the signer would complete it, and what the rules then say.
-    static std::string breach_of(pb::Statement statement) {
-        statement.set_host("h1.example");
-        statement.set_boot_id(std::string(16, 'b'));
-        statement.set_sequence(1);
-        auto breach = check_statement(statement);
-        return breach ? breach->reason : "";
     }
 
     Snapshot before_{.at = {10 * kSecond, 1000 * kSecond}};

@@ -2,7 +2,7 @@
 // program on this kernel.
 #include "agent/statement/statement.h"
 #include "agent/work/sources.h"
-#include "attest/rules.h"
+#include "tests/unit/agent/completed.h"
 #include "tests/unit/agent/scratch.h"
 
 #include <fcntl.h>
@@ -101,13 +101,6 @@ protected:
                                           });
         EXPECT_EQ(statements.size(), 1U);
         return statements.at(0);
-    }
-    static std::string breach_of(pb::Statement statement) {
-        statement.set_host("h1.example");
-        statement.set_boot_id(std::string(16, 'b'));
-        statement.set_sequence(1);
-        auto breach = check_statement(statement);
-        return breach ? breach->reason : "";
     }
     Snapshot before_{.at = {10 * kSecond, 1000 * kSecond}};
     Snapshot after_{.at = {20 * kSecond, 1010 * kSecond}};

@@ -1,32 +1,15 @@
 // The crypto seam: what either side must do, and what each must make of the other's output.
 #include "attest/crypto.h"
 #include "base/durable.h"
-#include "tests/unit/support/keys.h"
+#include "tests/unit/attest/seam_rig.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 namespace tally {
 namespace {
 
-int shell(const std::string &command) {
-    int status = std::system(command.c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-class Seam : public testing::Test {
-protected:
-    std::string tool(const std::string &side) const {
-        return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("seam-" + side))
-            .string();
-    }
-    std::string file(const std::string &name) const { return keys_.path(name); }
-
-    TestKeys keys_;
-};
+class Seam : public SeamRig {};
 
 TEST(Sha256, KnownAnswers) {
     EXPECT_EQ(to_hex(sha256({})),

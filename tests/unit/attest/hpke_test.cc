@@ -1,14 +1,11 @@
 // HPKE over the crypto seam: RFC 9180's own vectors on this side, and each side against the other.
 #include "attest/hpke.h"
 #include "base/durable.h"
-#include "tests/unit/support/keys.h"
+#include "tests/unit/attest/seam_rig.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
-#include <sys/wait.h>
 
 namespace tally {
 namespace {
@@ -130,21 +127,7 @@ TEST(Hmac, KnownAnswers) {
               "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
-int shell(const std::string &command) {
-    int status = std::system(command.c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-class SealingSeam : public testing::Test {
-protected:
-    std::string tool(const std::string &side) const {
-        return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("seam-" + side))
-            .string();
-    }
-    std::string file(const std::string &name) const { return keys_.path(name); }
-
-    TestKeys keys_;
-};
+class SealingSeam : public SeamRig {};
 
 TEST_F(SealingSeam, EachSideOpensWhatTheOtherSealed) {
     std::string key = file("auditor/sealing.key");
