@@ -12,6 +12,7 @@ Result<Resolver> Resolver::open(const std::vector<std::string> &sources, Tenants
     if (!files)
         return files.error();
     std::vector<std::unique_ptr<Source>> made;
+    made.reserve(sources.size());
     for (const std::string &name : sources)
         made.push_back(make_source(name));
     return Resolver(*std::move(cgroups), *std::move(files), std::move(made), std::move(tenants));
