@@ -1,6 +1,7 @@
 #include "agent/explain.h"
 
 #include "agent/statement/statement.h"
+#include "attest/parties.h"
 #include "base/durable.h"
 #include "base/text.h"
 
@@ -26,6 +27,14 @@ void add_identity(Page &page, const Identity &identity) {
                   printable(origin.path, kLongestPath) + ", sha256 " + to_hex(origin.digest));
 }
 
+void add_rule(Page &page, const Tenant &tenant) {
+    if (tenant.rule.empty())
+        return;
+    page.line("by rule", printable(tenant.rule, kLongestPath));
+    if (tenant.digest != Digest{})
+        page.line("", "file's sha256 " + to_hex(tenant.digest));
+}
+
 void add_tenant(Page &page, const Workload &workload) {
     const Tenant &tenant = workload.tenant;
     if (tenant.name.empty()) {
@@ -36,16 +45,18 @@ void add_tenant(Page &page, const Workload &workload) {
         page.line("", "a rule could name it by " + names);
         return;
     }
+    if (is_service_name(tenant.name)) {
+        page.line("service", tenant.name.substr(kServicePrefix.size()));
+        page.line("", "of the host's own: shown, and billed to nobody");
+        add_rule(page, tenant);
+        return;
+    }
     page.line("tenant", tenant.name);
     std::string chain = tenant.parent;
     for (const std::string &payer : tenant.payers)
         chain += " through " + payer;
     page.line("through", chain.empty() ? "nobody: it pays itself" : chain);
-    if (tenant.rule.empty())
-        return;
-    page.line("by rule", printable(tenant.rule, kLongestPath));
-    if (tenant.digest != Digest{})
-        page.line("", "file's sha256 " + to_hex(tenant.digest));
+    add_rule(page, tenant);
 }
 
 void add_disclosed(Page &page, uint64_t cgroup_id, const Workload &workload,
@@ -63,6 +74,7 @@ void add_disclosed(Page &page, uint64_t cgroup_id, const Workload &workload,
         if (!value.empty())
             page.line("", std::string(what) + " " + value);
     };
+    say("service", out.service());
     say("tenant", out.tenant());
     say("parent", out.parent());
     for (const std::string &payer : out.payers())

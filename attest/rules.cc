@@ -1,5 +1,7 @@
 #include "attest/rules.h"
 
+#include "attest/parties.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -58,6 +60,20 @@ std::optional<Breach> check_inventory(const pb::Statement &statement) {
             return malformed("device " + number(device.index()) + " has no id");
     }
     return std::nullopt;
+}
+
+void check_parties(const pb::Statement &statement, std::vector<Breach> &breaches) {
+    for (int i = 0; i < statement.workloads_size(); i++) {
+        const pb::Workload &workload = statement.workloads(i);
+        bool has_party =
+            !workload.tenant().empty() || !workload.parent().empty() || workload.payers_size() > 0;
+        if (!workload.service().empty() && has_party)
+            breaches.push_back(malformed("workload " + number(static_cast<uint64_t>(i)) +
+                                         " is a service of the host's and a tenant's"));
+        if (is_service_name(workload.tenant()))
+            breaches.push_back(malformed("workload " + number(static_cast<uint64_t>(i)) +
+                                         " has a tenant that is called as a service"));
+    }
 }
 
 void check_usage(const pb::Statement &statement, std::vector<Breach> &breaches) {
@@ -178,6 +194,7 @@ std::vector<Breach> breaches_of(const pb::Statement &statement) {
         if (auto breach = check(statement))
             breaches.push_back(*std::move(breach));
     }
+    check_parties(statement, breaches);
     check_usage(statement, breaches);
     check_work(statement, breaches);
     return breaches;

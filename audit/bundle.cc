@@ -2,6 +2,7 @@
 
 #include "attest/bundle.pb.h"
 #include "attest/merkle.h"
+#include "attest/parties.h"
 #include "audit/batch.h"
 #include "base/durable.h"
 #include "base/text.h"
@@ -210,10 +211,11 @@ std::string bundle_text(const BundleAccount &account) {
     Table table({kLeft, kLeft, kLeft, kLeft, kRight, kRight, kRight});
     table.add({"TENANT", "PARENT", "HOST", "DEVICE", "HELD", "AT MOST", "WINDOWS"});
     for (const auto &[key, sum] : account.usage.rows())
-        table.add(
-            {key.tenant.empty() ? "unattributed " + printable(key.cgroup) : printable(key.tenant),
-             key.parent.empty() ? "-" : printable(key.parent), key.host, printable(key.device),
-             duration(sum.held_ns), duration(sum.held_upper_ns), std::to_string(sum.windows)});
+        table.add({key.tenant.empty() ? std::string(kUnattributed) + " " + printable(key.cgroup)
+                                      : printable(key.tenant),
+                   key.parent.empty() ? "-" : printable(key.parent), key.host,
+                   printable(key.device), duration(sum.held_ns), duration(sum.held_upper_ns),
+                   std::to_string(sum.windows)});
     text += table.str();
     for (const auto &[index, name, explained] : account.explanations)
         text += "\n" + id_of(name) + " of " + name.host() + ", sequence " +

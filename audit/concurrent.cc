@@ -1,5 +1,6 @@
 #include "audit/concurrent.h"
 
+#include "attest/parties.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -91,7 +92,7 @@ std::string concurrent_table(const std::vector<Concurrent> &rows, bool by_parent
     Table table({kLeft, kRight, kRight, kLeft, kRight, kRight});
     table.add({by_parent ? "PARENT" : "TENANT", "AT ONCE", "FOR", "FIRST FROM", "UP TO", "FOR"});
     for (const Concurrent &row : rows)
-        table.add({row.who.empty() ? "unattributed" : printable(row.who),
+        table.add({row.who.empty() ? kUnattributed : printable(row.who),
                    std::to_string(row.certain.devices), at_once(row.certain),
                    row.certain.devices == 0 ? "-" : utc_time(row.certain.from_ns),
                    std::to_string(row.possible.devices), at_once(row.possible)});

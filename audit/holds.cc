@@ -1,5 +1,6 @@
 #include "audit/holds.h"
 
+#include "attest/parties.h"
 #include "audit/compute.h"
 #include "findings/names.h"
 
@@ -21,7 +22,7 @@ void Holds::add(const Entry &entry) {
         if (device == nullptr || tally::computes(*device))
             computing_.emplace(entry.statement().host(), entry.device_id(usage));
         const pb::Workload &workload = entry.workload(usage);
-        uint64_t &ns = held[{entry.statement().host(), entry.device_id(usage), workload.tenant(),
+        uint64_t &ns = held[{entry.statement().host(), entry.device_id(usage), party_of(workload),
                              parties_above(workload)}];
         // The two clocks may differ a little over one window.
         bool whole = usage.held_ns() >= length_of(window);

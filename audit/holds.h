@@ -14,7 +14,7 @@ namespace tally {
 struct Holder {
     std::string host;
     std::string device;             // Device.id
-    std::string tenant;             // empty: unattributed
+    std::string tenant;             // or service; empty: unattributed
     std::vector<std::string> above; // whom it buys through, the payer last
 
     auto operator<=>(const Holder &) const = default;

@@ -1,5 +1,6 @@
 #include "audit/question.h"
 
+#include "attest/parties.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -9,7 +10,7 @@ namespace tally {
 
 bool Question::covers(const Entry &entry, const pb::Workload *workload,
                       std::optional<uint32_t> index) const {
-    if (!tenant.empty() && (workload == nullptr || workload->tenant() != tenant))
+    if (!tenant.empty() && (workload == nullptr || party_of(*workload) != tenant))
         return false;
     if (!parent.empty()) {
         if (workload == nullptr)

@@ -1,5 +1,6 @@
 #include "audit/report.h"
 
+#include "attest/parties.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -30,18 +31,18 @@ constexpr Column kColumns[] = {{By::kDay, "DAY", "day", &UsageKey::day},
                                {By::kModel, "MODEL", "model", &UsageKey::model},
                                {By::kWorkload, "WORKLOAD", "cgroup", &UsageKey::cgroup}};
 
-const std::string kNobody = "unattributed";
-
-// Whether it is this column that says so of a row that is nobody's: the first of the three that the
-// report has.
-bool says_nobody(const UsageSums &usage, const UsageKey &key, By column) {
-    if (!key.unattributed)
-        return false;
+// What a row that is no tenant's is called, in the first of the three columns that the report has;
+// empty elsewhere.
+std::string no_tenant(const UsageSums &usage, const UsageKey &key, By column) {
+    if (key.of == UsageKey::Of::kTenant)
+        return {};
     for (By first : {By::kTenant, By::kParent, By::kPayer}) {
         if (usage.is_by(first))
-            return column == first;
+            return column != first                    ? std::string()
+                   : key.of == UsageKey::Of::kService ? printable(key.tenant)
+                                                      : kUnattributed;
     }
-    return false;
+    return {};
 }
 
 // Those that a table has, in its order.
@@ -62,8 +63,8 @@ std::vector<std::string> key_cells(const UsageSums &usage, const UsageKey &key) 
     for (const Column *column : columns_of(usage)) {
         std::string whose =
             usage.is_default() && !key.cgroup.empty() ? " " + printable(key.cgroup) : "";
-        cells.push_back(says_nobody(usage, key, column->by) ? kNobody + whose
-                                                            : or_dash(key.*column->member));
+        std::string name = no_tenant(usage, key, column->by);
+        cells.push_back(name.empty() ? or_dash(key.*column->member) : name + whose);
     }
     return cells;
 }
@@ -73,8 +74,9 @@ std::string key_csv(const UsageSums &usage, const UsageKey &key) {
     for (const Column &column : kColumns) {
         if (!usage.is_by(column.by))
             continue;
-        bool nobody = column.by != By::kTenant && says_nobody(usage, key, column.by);
-        csv += (nobody ? kNobody : csv_field(key.*column.member)) + ",";
+        std::string name =
+            column.by == By::kTenant ? std::string() : no_tenant(usage, key, column.by);
+        csv += csv_field(name.empty() ? key.*column.member : name) + ",";
     }
     return csv;
 }
@@ -232,13 +234,16 @@ std::string report_focus(const Account &account) {
         "BillingAccountId,SubAccountId,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,"
         "ServiceCategory,ServiceName,ResourceId,ResourceType,ConsumedQuantity,ConsumedUnit,"
         "x_Host,x_Workload,x_HeldUpperHours,x_Opens,x_LogOrigin\n";
-    for (const auto &[key, sum] : account.usage.rows())
+    for (const auto &[key, sum] : account.usage.rows()) {
+        if (key.of == UsageKey::Of::kService)
+            continue; // never billed
         csv += csv_field(key.payer) + "," + csv_field(key.tenant) + ",Usage," +
                utc_time(sum.begin_wall_ns) + "," + utc_time(sum.end_wall_ns) +
                ",Compute,Accelerator held," + csv_field(key.device) + "," + csv_field(key.model) +
                "," + decimal_hours(sum.held_ns) + ",Hours," + csv_field(key.host) + "," +
                csv_field(key.cgroup) + "," + decimal_hours(sum.held_upper_ns) + "," +
                std::to_string(sum.opens) + "," + csv_field(account.log.checkpoint.origin) + "\n";
+    }
     return csv;
 }
 

@@ -1,6 +1,7 @@
 #include "audit/show.h"
 
 #include "attest/names.h"
+#include "attest/parties.h"
 #include "base/text.h"
 #include "findings/finding.h"
 #include "findings/names.h"
@@ -100,7 +101,9 @@ void add_usage(Page &page, const Entry &entry) {
     const pb::Statement &statement = entry.statement();
     for (int i = 0; i < statement.workloads_size(); i++) {
         const pb::Workload &workload = statement.workloads(i);
-        std::string tenant = "unattributed";
+        std::string tenant = kUnattributed;
+        if (!workload.service().empty())
+            tenant = "service " + printable(workload.service());
         if (!workload.tenant().empty())
             tenant = "tenant " + printable(workload.tenant());
         for (const std::string &party : parties_above(workload))

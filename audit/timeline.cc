@@ -1,5 +1,6 @@
 #include "audit/timeline.h"
 
+#include "attest/parties.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -80,7 +81,7 @@ Result<std::string> timeline(const Holds &holds, const Question &question, const
     table.add({"HOST", "DEVICE", "TENANT", utc_time(scale.begin) + " to " + utc_time(scale.end)});
     for (const auto &[holder, spans] : rows)
         table.add({holder.host, printable(holder.device),
-                   holder.tenant.empty() ? "unattributed" : printable(holder.tenant),
+                   holder.tenant.empty() ? kUnattributed : printable(holder.tenant),
                    bar(spans, scale)});
     return table.str() + "\neach character is " +
            duration((scale.end - scale.begin) / scale.columns) +

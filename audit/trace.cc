@@ -1,5 +1,6 @@
 #include "audit/trace.h"
 
+#include "attest/parties.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -25,14 +26,14 @@ Result<std::string> trace(const Source &source, const Trust &trust, const Questi
                 any = true;
                 add_to(held, usage.held_ns());
                 const pb::Workload &workload = entry.workload(usage);
-                table.add(
-                    {std::to_string(entry.index), statement.host(),
-                     std::to_string(statement.sequence()),
-                     utc_time(statement.window().begin_wall_ns()),
-                     printable(entry.device_id(usage)),
-                     workload.tenant().empty() ? "unattributed" : printable(workload.tenant()),
-                     printable(cgroup_name(workload), 4096), duration(usage.held_ns()),
-                     std::to_string(usage.opens())});
+                std::string party = party_of(workload);
+                table.add({std::to_string(entry.index), statement.host(),
+                           std::to_string(statement.sequence()),
+                           utc_time(statement.window().begin_wall_ns()),
+                           printable(entry.device_id(usage)),
+                           party.empty() ? kUnattributed : printable(party),
+                           printable(cgroup_name(workload), 4096), duration(usage.held_ns()),
+                           std::to_string(usage.opens())});
             }
             attestations += any ? 1 : 0;
         },

@@ -1,5 +1,6 @@
 #include "audit/usage.h"
 
+#include "attest/parties.h"
 #include "audit/compute.h"
 #include "base/text.h"
 #include "findings/names.h"
@@ -39,8 +40,6 @@ std::vector<std::pair<UsageKey, UsageSum>> sorted_rows(const std::map<UsageKey, 
         if (wanted(sum))
             rows.emplace_back(key, sum);
     }
-    std::stable_partition(rows.begin(), rows.end(),
-                          [](const auto &row) { return !row.first.unattributed; });
     return rows;
 }
 
@@ -54,13 +53,18 @@ UsageSums::UsageSums(Question question, std::set<By> by, bool payers)
 
 UsageKey UsageSums::key_of(const Entry &entry, const pb::Workload *workload,
                            std::optional<uint32_t> device) const {
-    bool attributed = workload != nullptr && !workload->tenant().empty();
+    std::string party = workload == nullptr ? "" : party_of(*workload);
+    bool attributed = !party.empty();
     UsageKey key;
-    key.unattributed = workload != nullptr && !attributed &&
-                       (is_by(By::kTenant) || is_by(By::kParent) || is_by(By::kPayer));
-    if (attributed) {
+    if (workload != nullptr && (is_by(By::kTenant) || is_by(By::kParent) || is_by(By::kPayer)))
+        key.of = !attributed              ? UsageKey::Of::kNobody
+                 : is_service_name(party) ? UsageKey::Of::kService
+                                          : UsageKey::Of::kTenant;
+    if (key.of == UsageKey::Of::kService) {
+        key.tenant = party; // whatever the report is by: it has no parent and no payer
+    } else if (attributed) {
         if (is_by(By::kTenant))
-            key.tenant = workload->tenant();
+            key.tenant = party;
         if (is_by(By::kParent))
             key.parent = workload->parent();
         if (is_by(By::kPayer) || payers_)

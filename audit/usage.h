@@ -19,8 +19,10 @@ Result<By> parse_by(const std::string &word);
 // workloads are summed, also where two held a device at once; without a tenant each cgroup path has
 // a row. Whatever a report is by, its rows add up to the same: each use is in one of them.
 struct UsageKey {
-    bool unattributed = false; // no tenant; only told apart by tenant, parent or payer
-    std::string tenant;
+    // Tenants first, then services, then what is nobody's; only told apart by tenant, parent or
+    // payer.
+    enum class Of { kTenant, kService, kNobody } of = Of::kTenant;
+    std::string tenant; // or "service:" and the service
     std::string parent; // whom it buys through at first
     std::string payer;  // the last of those; the tenant itself if there is none
     std::string host;
@@ -74,8 +76,8 @@ public:
 
     // Takes a host's attestations in order.
     void add(const Entry &entry);
-    // Without rows in which nothing was held, opened or found; tenants by name, then the
-    // unattributed.
+    // Without rows in which nothing was held, opened or found; tenants by name, then services, then
+    // the unattributed.
     std::vector<std::pair<UsageKey, UsageSum>> rows() const;
     // The same, and those on which only work was seen: by nobody in particular, or without a hold.
     std::vector<std::pair<UsageKey, UsageSum>> rows_with_work() const;

@@ -1,5 +1,6 @@
 #include "collector/hosts.h"
 
+#include "attest/parties.h"
 #include "findings/coverage.h"
 
 namespace tally {
@@ -36,7 +37,7 @@ IndexRow index_row(uint64_t log_index, const pb::Statement &statement, const Hos
         auto device = state.devices.find(usage.device());
         KnownDevice known = device == state.devices.end() ? KnownDevice() : device->second;
         row.usage.push_back(
-            {workload.tenant(), workload.parent(), known.id, known.model, usage.held_ns()});
+            {party_of(workload), workload.parent(), known.id, known.model, usage.held_ns()});
     }
     return row;
 }

@@ -35,7 +35,7 @@ void follow(HostState &state, const pb::Statement &statement, const Digest &dige
 // One entry of the log as the index lists it.
 struct IndexRow {
     struct Use {
-        std::string tenant; // empty: unattributed
+        std::string tenant; // or service; empty: unattributed
         std::string parent;
         std::string device; // Device.id
         std::string model;

@@ -25,6 +25,7 @@ Examiner::Examiner(const Limits &limits) {
     rules_.push_back(device_moved_rule());
     rules_.push_back(work_without_hold_rule());
     rules_.push_back(sources_disagree_rule());
+    rules_.push_back(service_at_work_rule());
     rules_.push_back(unknown_device_rule(limits));
 }
 

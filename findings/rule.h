@@ -58,6 +58,7 @@ std::unique_ptr<Rule> device_vanished_rule();
 std::unique_ptr<Rule> device_moved_rule();
 std::unique_ptr<Rule> work_without_hold_rule();
 std::unique_ptr<Rule> sources_disagree_rule();
+std::unique_ptr<Rule> service_at_work_rule();
 std::unique_ptr<Rule> unknown_device_rule(const Limits &limits);
 
 } // namespace tally

@@ -4,6 +4,7 @@
 // was seen with the device first is named by executable and user id, where the host caught it. Does
 // not prove: that a tenant hid: monitoring agents and administrators hold devices too. One finding
 // for each host, cgroup and device.
+#include "attest/parties.h"
 #include "base/text.h"
 #include "findings/names.h"
 #include "findings/rule.h"
@@ -17,7 +18,7 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const pb::Usage &usage : entry.statement().usage()) {
             const pb::Workload &workload = entry.workload(usage);
-            if (!workload.tenant().empty() ||
+            if (!party_of(workload).empty() ||
                 (usage.held_ns() == 0 && usage.opens() == 0 && usage.found() == 0))
                 continue;
             std::string subject =

@@ -28,6 +28,18 @@ struct Fact {
 
 constexpr std::array<const char *, 4> kFacts = {"parent", "country", "account", "contract"};
 
+// What a table names workloads by.
+struct RuleTexts {
+    std::vector<TomlString> ids;
+    std::vector<TomlString> prefixes;
+    std::vector<TomlString> globs;
+
+    void read(TomlTable &table) {
+        table.strings("ids", ids).strings("prefixes", prefixes).strings("cgroups", globs);
+    }
+    bool empty() const { return ids.empty() && prefixes.empty() && globs.empty(); }
+};
+
 class Reader {
 public:
     explicit Reader(TenantRules &rules) : rules_(rules) {}
@@ -40,6 +52,8 @@ private:
     using Facts = std::array<Fact, kFacts.size()>;
 
     Status read_tenant(TomlTable &table);
+    Status read_service(TomlTable &table);
+    Status add_rules(uint32_t party, const RuleTexts &texts);
     Status add_facts(uint32_t party, const Facts &facts, const TomlTable &table);
     Status add_texts(TenantRules::Texts &rules, const char *key, uint32_t party,
                      const std::vector<TomlString> &texts);
@@ -71,6 +85,8 @@ Status check_name(const TomlTable &table, const char *key, const std::string &na
         return table.error(key, "must be printable ASCII");
     if (name == kUnattributed)
         return table.error(key, "is what reports call the time that is nobody's");
+    if (is_service_name(name))
+        return table.error(key, "begins as reports begin the names of services");
     return ok();
 }
 
@@ -101,24 +117,23 @@ Status Reader::read(const std::string &path) {
     if (!root)
         return root.error();
     root->tables("tenant", [&](TomlTable &table) { return read_tenant(table); });
+    root->tables("service", [&](TomlTable &table) { return read_service(table); });
     return root->finish();
 }
 
 Status Reader::read_tenant(TomlTable &table) {
     std::string name;
     Facts facts;
-    std::vector<TomlString> ids;
-    std::vector<TomlString> prefixes;
-    std::vector<TomlString> globs;
+    RuleTexts texts;
     table.required("name").string("name", name);
     for (size_t i = 0; i < kFacts.size(); i++)
         table.string(kFacts[i], facts[i].value);
-    table.strings("ids", ids).strings("prefixes", prefixes).strings("cgroups", globs);
+    texts.read(table);
     TALLY_TRY(table.finish());
     TALLY_TRY(check_name(table, "name", name));
     if (name.empty())
         return table.error("name", "must not be empty");
-    bool says_something = !ids.empty() || !prefixes.empty() || !globs.empty();
+    bool says_something = !texts.empty();
     for (size_t i = 0; i < kFacts.size(); i++) {
         TALLY_TRY(check_name(table, kFacts[i], facts[i].value));
         facts[i].place = {path_, table.line(kFacts[i])};
@@ -130,9 +145,27 @@ Status Reader::read_tenant(TomlTable &table) {
                                        "said of it");
     uint32_t tenant = party(name);
     TALLY_TRY(add_facts(tenant, facts, table));
-    TALLY_TRY(add_texts(rules_.ids, "ids", tenant, ids));
-    TALLY_TRY(add_texts(rules_.prefixes, "prefixes", tenant, prefixes));
-    return add_globs(tenant, globs);
+    return add_rules(tenant, texts);
+}
+
+Status Reader::read_service(TomlTable &table) {
+    std::string name;
+    RuleTexts texts;
+    table.required("name").string("name", name);
+    texts.read(table);
+    TALLY_TRY(table.finish());
+    TALLY_TRY(check_name(table, "name", name));
+    if (name.empty())
+        return table.error("name", "must not be empty");
+    if (texts.empty())
+        return error(table.line(), "service " + name + " is given no ids, prefixes or cgroups");
+    return add_rules(party(std::string(kServicePrefix) + name), texts);
+}
+
+Status Reader::add_rules(uint32_t party, const RuleTexts &texts) {
+    TALLY_TRY(add_texts(rules_.ids, "ids", party, texts.ids));
+    TALLY_TRY(add_texts(rules_.prefixes, "prefixes", party, texts.prefixes));
+    return add_globs(party, texts.globs);
 }
 
 uint32_t Reader::party(const std::string &name) {
@@ -233,7 +266,8 @@ Status Reader::link_parties() {
 } // namespace
 
 bool is_party_name(const std::string &name) {
-    return !name.empty() && name.size() <= 128 && printable(name) == name && name != kUnattributed;
+    return !name.empty() && name.size() <= 128 && printable(name) == name &&
+           name != kUnattributed && !is_service_name(name);
 }
 
 Result<std::vector<std::string>> list_tenant_files(const std::string &directory) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attest/crypto.h"
+#include "attest/parties.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -15,17 +16,15 @@ namespace tally {
 
 // From a tenant to its payer, both counted.
 inline constexpr size_t kMostParties = 8;
-// What reports call the time that is nobody's; no party may be called so.
-inline constexpr const char *kUnattributed = "unattributed";
 
 struct TenantRules {
     struct File {
         std::string name; // without directory
         Digest digest{};  // SHA-256 of it as read
     };
-    // A tenant, or whoever one buys through.
+    // A tenant, or whoever one buys through, or a service.
     struct Party {
-        std::string name;
+        std::string name; // of a service: kServicePrefix and its name
         std::string country;
         std::string account;
         std::string contract;

@@ -12,9 +12,13 @@
 //   prefixes = ["libvirt.domain=globex-", "/kubepods.slice/globex-"]
 //   cgroups = ["/tenants/globex*"]    # glob(7); a match covers everything below it
 //
-// All but the name may be left out, but not all of it. A tenant may have several tables, in several
-// files: their rules add up, and what they say of parent, country, account and contract must agree.
-// A parent without a table of its own is a payer of whom nothing more is known.
+//   [[service]]                       # no tenant's: a program of the host's own that has devices
+//   open name = "dcgm"                     # shown in every report, never billed ids =
+//   ["systemd.unit=nvidia-dcgm.service"]  # prefixes and cgroups as above
+//
+// All but a tenant's name may be left out, but not all of it. A tenant may have several tables, in
+// several files: their rules add up, and what they say of parent, country, account and contract
+// must agree. A parent without a table of its own is a payer of whom nothing more is known.
 //
 // A rule names a workload by what its platform calls it (KEY=VALUE, agent/identity/names.h) or
 // by its cgroup's path, which begins with "/". Where several match, this one counts:
@@ -23,7 +27,7 @@
 //   2. ids of a path: that cgroup, not those below it
 //   3. prefixes of a name: the longest, counted with its KEY=
 //   4. prefixes of a path: the longest
-//   5. cgroups: the first, files in order of name
+//   5. cgroups: the first, files in order of name; in one file tenants' before services'
 //   6. a name whose key is in tenant_names ([identity] in tallyd.toml): its value is the tenant
 //
 // Of several names that match by 1, and of equally long ones by 3, the rule that stands first
@@ -47,7 +51,7 @@
 namespace tally {
 
 struct Tenant {
-    std::string name; // empty: unattributed
+    std::string name; // empty: unattributed; with kServicePrefix: a service of the host's
     std::string parent;
     std::vector<std::string> payers; // above the parent, in order
     std::string country;

@@ -73,6 +73,7 @@ pb::Workload Outgoing::workload(const pb::Workload &full, bool brief) {
     pb::Workload out;
     out.set_cgroup_id(full.cgroup_id());
     out.set_cgroup_path(name(Kind::kCgroupPath, kCgroup, full.cgroup_path()));
+    out.set_service(full.service());
     out.set_tenant(name(Kind::kParties, kParty, full.tenant()));
     out.set_parent(name(Kind::kParties, kParty, full.parent()));
     for (const std::string &payer : full.payers())

@@ -44,6 +44,7 @@ enum class Kind {
     kRecording,
     kAgent,
     kSealing,
+    kServices,
     kCgroupId,
     kParties,
     kCgroupPath,

@@ -80,6 +80,7 @@ const std::vector<KindRow> &disclosure_table() {
         {Kind::kSealing, "whose key boxes are for, and the boxes", kAlways,
          "sealing.key sealing.encapsulated workloads.sealed.token workloads.sealed.number "
          "workloads.sealed.box events.sealed.token events.sealed.number events.sealed.box"},
+        {Kind::kServices, "workload: service of the host's own", kAlways, "workloads.service"},
         {Kind::kCgroupId, "workload: cgroup's number", kAlways, "workloads.cgroup_id"},
         {Kind::kParties,
          "workload: tenant, parent, payers",

@@ -1,6 +1,7 @@
 #include "agent/statement/statement.h"
 
 #include "attest/dsse.h"
+#include "attest/parties.h"
 
 #include <algorithm>
 
@@ -178,7 +179,10 @@ pb::Workload to_message(uint64_t cgroup_id, const Workload &workload, bool brief
     pb::Workload out;
     out.set_cgroup_id(cgroup_id);
     out.set_cgroup_path(workload.cgroup_path);
-    out.set_tenant(workload.tenant.name);
+    if (is_service_name(workload.tenant.name))
+        out.set_service(workload.tenant.name.substr(kServicePrefix.size()));
+    else
+        out.set_tenant(workload.tenant.name);
     out.set_parent(workload.tenant.parent);
     for (const std::string &payer : workload.tenant.payers)
         out.add_payers(payer);
@@ -220,7 +224,7 @@ pb::Workload to_message(uint64_t cgroup_id, const Workload &workload, bool brief
 Workload from_message(const pb::Workload &message) {
     Workload workload;
     workload.cgroup_path = message.cgroup_path();
-    workload.tenant.name = message.tenant();
+    workload.tenant.name = party_of(message);
     workload.tenant.parent = message.parent();
     workload.tenant.payers = {message.payers().begin(), message.payers().end()};
     workload.tenant.rule = message.attribution().rule();

@@ -309,8 +309,11 @@ def add_usage(held, chain, host, statement, length):
         usage = fields(usage)
         ns = last(usage, 3, 0)
         demand(ns <= length, "held longer than the window")
-        tenant = last(workloads[last(usage, 2, 0)], 3, b"")
-        key = (host, tenant.decode(), chain.devices[last(usage, 1, 0)].decode())
+        workload = workloads[last(usage, 2, 0)]
+        tenant, service = last(workload, 3, b""), last(workload, 9, b"")
+        demand(not (tenant and service), "a service that is a tenant's")
+        party = tenant.decode() if not service else "service:" + service.decode()
+        key = (host, party, chain.devices[last(usage, 1, 0)].decode())
         held[key] = held.get(key, 0) + ns
 
 

@@ -52,6 +52,18 @@ TEST_F(Explain, ATenantsProcessBesideARunningDaemon) {
     EXPECT_EQ(lab_.agent().stop(SIGTERM), 0) << lab_.agent().output();
 }
 
+TEST_F(Explain, AServiceOfTheHostsOwn) {
+    lab_.write("tenants.d/lab.toml",
+               "[[service]]\nname = \"exporter\"\nids = [\"systemd.unit=" + unit_ + "\"]\n");
+    TenantProcess process(unit(), wait_long);
+    settle();
+    Outcome page = explain(std::to_string(process.pid()));
+    EXPECT_EQ(page.status, 0) << page.output;
+    for (const char *line : {"service     exporter\n", "billed to nobody\n",
+                             "by rule     lab.toml:3: ids systemd.unit=tally-explain-"})
+        EXPECT_NE(page.output.find(line), std::string::npos) << line << "\n" << page.output;
+}
+
 TEST_F(Explain, NobodysProcessAndWhatARuleCouldUse) {
     TenantProcess process(lab_.cgroup("stray"), wait_long);
     settle();

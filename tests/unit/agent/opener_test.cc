@@ -39,6 +39,12 @@ TEST(Opener, IsToldOfWhatNobodyAnswersForAlone) {
     EXPECT_FALSE(to_message(7, workload, /*brief=*/true).has_opener());
     workload.tenant.name = "acme";
     EXPECT_FALSE(to_message(7, workload, /*brief=*/false).has_opener());
+    workload.tenant.name = "service:dcgm";
+    told = to_message(7, workload, /*brief=*/false);
+    EXPECT_FALSE(told.has_opener());
+    EXPECT_EQ(told.service(), "dcgm");
+    EXPECT_EQ(told.tenant(), "");
+    EXPECT_EQ(from_message(told).tenant.name, "service:dcgm");
 }
 
 } // namespace

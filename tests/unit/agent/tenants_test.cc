@@ -138,6 +138,29 @@ TEST_F(TenantRulesTest, ChainsEndAtThePayer) {
     EXPECT_EQ(tenants.of("/b").parent, "cloud");
 }
 
+TEST_F(TenantRulesTest, AServiceIsTheHostsOwnAndNoTenant) {
+    const char *rules = "[[service]]\nname = \"dcgm\"\nids = [\"k=v\"]\ncgroups = [\"/d\"]\n"
+                        "[[tenant]]\nname = \"dcgm\"\nids = [\"/t\"]\n";
+    Tenants tenants = load(rules, {"name"});
+    EXPECT_EQ(tenants.of("/d/below").name, "service:dcgm");
+    EXPECT_EQ(tenants.of("/x", named({{"k", "v"}})).rule, "a.toml:3: ids k=v");
+    EXPECT_EQ(tenants.of("/t").name, "dcgm"); // a tenant may be called as a service is
+    EXPECT_FALSE(tenants.of("/t").is_same(tenants.of("/d")));
+    // Nobody passes for one by choosing a name.
+    EXPECT_EQ(tenants.of("/x", named({{"name", "service:dcgm"}})).name, "");
+    EXPECT_EQ(error_of("[[tenant]]\nname = \"service:x\"\nids = [\"/a\"]\n"),
+              "a.toml:2: name: begins as reports begin the names of services");
+    EXPECT_EQ(error_of("[[tenant]]\nname = \"x\"\nparent = \"service:x\"\n"),
+              "a.toml:3: parent: begins as reports begin the names of services");
+    EXPECT_EQ(error_of("[[service]]\nname = \"x\"\n"),
+              "a.toml:1: service x is given no ids, prefixes or cgroups");
+    EXPECT_EQ(error_of("[[service]]\nname = \"x\"\ncountry = \"DE\"\nids = [\"/a\"]\n"),
+              "a.toml:3: country: unknown key");
+    EXPECT_EQ(error_of("[[service]]\nname = \"x\"\nids = [\"/a\"]\n",
+                       "[[tenant]]\nname = \"y\"\nids = [\"/a\"]\n"),
+              "b.toml:3: ids: \"/a\" is y's here and service:x's at a.toml:3");
+}
+
 TEST_F(TenantRulesTest, ConflictsNameBothPlaces) {
     EXPECT_EQ(error_of("[[tenant]]\nname = \"x\"\nids = [\"/a\"]\n",
                        "[[tenant]]\nname = \"y\"\nids = [\n\"k=v\",\n\"/a\"]\n"),

@@ -73,6 +73,23 @@ TEST_F(Rules, TheHeaderIsComplete) {
     expect(alone([](auto &s) { s.set_parts(0); }), kMalformed, "part 0 of 0");
 }
 
+TEST_F(Rules, AServiceIsNoTenants) {
+    auto service = [](auto &s) {
+        s.mutable_workloads(0)->clear_tenant();
+        s.mutable_workloads(0)->set_service("dcgm");
+    };
+    EXPECT_FALSE(alone(service));
+    expect(alone([](auto &s) { s.mutable_workloads(0)->set_service("dcgm"); }), kMalformed,
+           "a service of the host's and a tenant's");
+    expect(alone([&](auto &s) {
+               service(s);
+               s.mutable_workloads(0)->set_parent("reseller");
+           }),
+           kMalformed, "a service of the host's and a tenant's");
+    expect(alone([](auto &s) { s.mutable_workloads(0)->set_tenant("service:dcgm"); }), kMalformed,
+           "called as a service");
+}
+
 TEST_F(Rules, TheWindowRunsForward) {
     expect(alone([](auto &s) {
                s.mutable_window()->set_end_boottime_ns(s.window().begin_boottime_ns());

@@ -1,4 +1,5 @@
 // Who pays: chains of resellers in reports, and that every level adds up to the same.
+#include "attest/parties.h"
 #include "audit/concurrent.h"
 #include "audit/json.h"
 #include "audit/report.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr uint64_t kSecond = TestHost::kSecond;
 
 struct Use {
-    std::vector<std::string> chain; // the tenant first; empty: unattributed
+    std::vector<std::string> chain; // the tenant first, or a service; empty: unattributed
     std::string cgroup;
     uint64_t held_ns = 0;
     uint64_t opens = 1;
@@ -27,7 +28,9 @@ void set_chain(pb::Workload &workload, const std::vector<std::string> &chain) {
     workload.clear_parent();
     workload.clear_payers();
     for (size_t i = 0; i < chain.size(); i++) {
-        if (i == 0)
+        if (is_service_name(chain[i]))
+            workload.set_service(chain[i].substr(kServicePrefix.size()));
+        else if (i == 0)
             workload.set_tenant(chain[i]);
         else if (i == 1)
             workload.set_parent(chain[i]);
@@ -94,6 +97,23 @@ TEST_F(PartiesAudit, EachLevelIsAReportOfItsOwnWithARowForNobody) {
     Outcome focus = tally("report " + log.directory() + " --focus");
     EXPECT_NE(focus.output.find("\ncloud,globex,Usage,"), std::string::npos) << focus.output;
     EXPECT_NE(focus.output.find("\nacme,acme,Usage,"), std::string::npos);
+}
+
+TEST_F(PartiesAudit, AServiceIsShownAtEachLevelAndNeverBilled) {
+    say_used(gpu1, {{{"globex", "cloud"}, "/g", 4 * kSecond},
+                    {{"service:dcgm"}, "/system.slice/dcgm.service", 3 * kSecond},
+                    {{}, "/cron", kSecond}});
+    log.publish();
+    EXPECT_EQ(rows("--by tenant"), (Lines{"globex,4", "service:dcgm,3", ",1"}));
+    EXPECT_EQ(rows("--by parent"), (Lines{"cloud,4", "service:dcgm,3", "unattributed,1"}));
+    EXPECT_EQ(rows("--by payer"), (Lines{"cloud,4", "service:dcgm,3", "unattributed,1"}));
+    EXPECT_EQ(rows("--by tenant --tenant service:dcgm"), Lines{"service:dcgm,3"});
+    Outcome table = tally("report " + log.directory());
+    EXPECT_NE(table.output.find("\nservice:dcgm "), std::string::npos) << table.output;
+    Outcome focus = tally("report " + log.directory() + " --focus");
+    EXPECT_NE(focus.output.find("globex"), std::string::npos) << focus.output;
+    EXPECT_EQ(focus.output.find("dcgm"), std::string::npos) << focus.output;
+    EXPECT_EQ(lines_of(account().findings).size(), 1U) << "only cron is unattributed";
 }
 
 TEST_F(PartiesAudit, AParentIsAskedForAtAnyRemove) {
@@ -182,7 +202,7 @@ TEST_F(PartiesAudit, EveryLevelAddsUpToTheSame) {
         for (const auto &[key, sum] : usage.rows()) {
             held += sum.held_ns;
             opens += sum.opens;
-            nobodys += key.unattributed ? sum.held_ns : 0;
+            nobodys += key.of == UsageKey::Of::kNobody ? sum.held_ns : 0;
         }
         return std::tuple(held, opens, nobodys);
     };
@@ -202,7 +222,7 @@ TEST_F(PartiesAudit, EveryLevelAddsUpToTheSame) {
     // Questions by payer share the whole among them, but for what is nobody's and the payers' own.
     std::map<std::string, uint64_t> payers;
     for (const auto &[key, sum] : account(UsageSums({}, {By::kPayer})).usage.rows())
-        payers[key.unattributed ? "nobody" : key.payer] = sum.held_ns;
+        payers[key.of == UsageKey::Of::kNobody ? "nobody" : key.payer] = sum.held_ns;
     EXPECT_EQ(payers["nobody"], nobodys);
 }
 

@@ -62,6 +62,29 @@ TEST_F(WorkAudit, WorkOfWhoDoesNotHoldTheDeviceIsAFinding) {
     EXPECT_TRUE(found[0].starts_with("work-without-hold: work of ")) << found[0];
 }
 
+TEST_F(WorkAudit, AServiceThatWorksIsAFindingAndOneThatOnlyLooksIsNot) {
+    auto as_service = [](pb::Statement &statement) {
+        statement.mutable_workloads(0)->clear_tenant();
+        statement.mutable_workloads(0)->set_service("dcgm");
+    };
+    say_changed(gpu1, [&](pb::Statement &statement) {
+        as_service(statement);
+        pb::Work &looks = add_work(statement, "nvml", 0);
+        looks.set_memory_bytes(1 << 20);
+        pb::Count &copies = *looks.add_counts();
+        copies.set_what("copies");
+        copies.set_count(3);
+    });
+    EXPECT_EQ(lines(), std::vector<std::string>());
+    say_changed(gpu1, [&](pb::Statement &statement) {
+        as_service(statement);
+        add_work(statement, "nvml", kSecond);
+    });
+    auto found = lines();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_TRUE(found[0].starts_with("service-at-work: service dcgm (")) << found[0];
+}
+
 TEST_F(WorkAudit, WorkJustAfterAHoldIsNoFinding) {
     say(gpu1);
     for (int i = 0; i < 2; i++)
