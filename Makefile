@@ -192,6 +192,14 @@ test-tlog: $(B)/tests/tlog $(B)/tests/tlog-reader $(PROGRAMS) ## The log as gola
 test-kill: $(B)/tests/unit-collector $(PROGRAMS) ## SIGKILL the collector under load, 300 times (`make test` does it 20 times)
 	TALLY_KILLS=300 $(B)/tests/unit-collector --gtest_filter='Kill.*'
 
+# What a GPU alone can show; needs what `make` built and the driver.
+GPU_CHECK := $(B)/tests/gpu-check
+$(GPU_CHECK): $(call objects,$(wildcard tests/gpu/*.cc) tests/system/lab.cc tests/system/attested.cc) $(AUDIT)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(AUDIT_LIBS) $(TEST_LIBS)
+gpu-check: $(GPU_CHECK) $(PROGRAMS) ## A known CUDA load in two cgroups against what is recorded of it, on an NVIDIA GPU; needs root
+	$(GPU_CHECK)
+
 BENCH_TOOLS := $(B)/tests/calls $(B)/tests/crowd
 $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
@@ -242,7 +250,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  SANITIZE=1 with any of them: AddressSanitizer and UBSan, in build/sanitize/"
 
-.PHONY: all generate test test-unit test-system test-conservation test-vm test-tlog test-kill bench bench-record bench-ledger bench-audit demo deps format format-check lint clean help
+.PHONY: all generate test test-unit test-system test-conservation test-vm test-tlog test-kill gpu-check bench bench-record bench-ledger bench-audit demo deps format format-check lint clean help
 .SECONDARY:
 
 -include $(shell find $(B)/obj $(GEN) -name '*.d' 2>/dev/null)
