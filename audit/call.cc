@@ -1,9 +1,7 @@
 #include "audit/call.h"
 
 #include "base/bytes.h"
-
-#include <curl/curl.h>
-#include <memory>
+#include "base/curl.h"
 
 namespace tally {
 
@@ -13,11 +11,6 @@ constexpr long kConnectSeconds = 15;
 constexpr long kSeconds = 60; // until the answer: it is durable, and cosigned if that is asked for
 constexpr size_t kPrefix = 5; // compressed or not, and the message's length
 constexpr size_t kMostBytes = 256 << 10;
-
-struct FreeCurl {
-    void operator()(CURL *easy) const { curl_easy_cleanup(easy); }
-    void operator()(curl_slist *list) const { curl_slist_free_all(list); }
-};
 
 struct Answer {
     std::string body;
@@ -53,10 +46,9 @@ Result<std::string> call_collector(const CallOptions &options, const std::string
     put_be32(body, static_cast<uint32_t>(message.size()));
     append(body, view(message));
 
-    std::unique_ptr<CURL, FreeCurl> owned(curl_easy_init());
+    CurlEasy owned(curl_easy_init());
     CURL *easy = owned.get();
-    std::unique_ptr<curl_slist, FreeCurl> headers(
-        curl_slist_append(nullptr, "Content-Type: application/grpc"));
+    CurlList headers(curl_slist_append(nullptr, "Content-Type: application/grpc"));
     curl_slist_append(headers.get(), "TE: trailers");
     Answer answer;
     char reason[CURL_ERROR_SIZE] = "";

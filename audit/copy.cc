@@ -1,10 +1,10 @@
 #include "audit/copy.h"
 
 #include "attest/layout.h"
+#include "base/curl.h"
 #include "base/durable.h"
 
 #include <cstdlib>
-#include <curl/curl.h>
 #include <deque>
 #include <filesystem>
 #include <memory>
@@ -16,13 +16,6 @@ namespace {
 constexpr size_t kAtOnce = 16;
 constexpr long kConnectSeconds = 15;
 constexpr long kStalledSeconds = 60; // without a byte
-
-struct FreeEasy {
-    void operator()(CURL *easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeMulti {
-    void operator()(CURLM *multi) const { curl_multi_cleanup(multi); }
-};
 
 // One file on its way. Stays where it is: curl writes into it.
 class Transfer {
@@ -75,7 +68,7 @@ private:
         return size * count;
     }
 
-    std::unique_ptr<CURL, FreeEasy> easy_;
+    CurlEasy easy_;
     std::string name_;
     size_t limit_ = 0;
     Bytes body_;
@@ -177,7 +170,7 @@ private:
 
     std::string address_;
     std::string directory_;
-    std::unique_ptr<CURLM, FreeMulti> multi_;
+    CurlMulti multi_;
     std::vector<std::unique_ptr<Transfer>> transfers_;
     std::deque<Tile> wanted_;
 };

@@ -1,8 +1,9 @@
 #include "collector/witnesses.h"
 
+#include "base/curl.h"
+
 #include <algorithm>
 #include <chrono>
-#include <curl/curl.h>
 
 namespace tally {
 
@@ -13,13 +14,6 @@ constexpr size_t kMostAnswer = 8 << 10;
 uint64_t now_ns() {
     return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
-
-struct FreeEasy {
-    void operator()(CURL *easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeMulti {
-    void operator()(CURLM *multi) const { curl_multi_cleanup(multi); }
-};
 
 size_t take(char *data, size_t size, size_t count, void *answer) {
     auto &text = *static_cast<std::string *>(answer);
@@ -42,8 +36,8 @@ struct Witnesses::One {
     explicit One(WitnessAddress where) : address(std::move(where)) {}
 
     WitnessAddress address;
-    std::unique_ptr<CURL, FreeEasy> easy; // kept, and with it the connection
-    uint64_t old = 0;                     // what it cosigned last, as far as we know
+    CurlEasy easy;    // kept, and with it the connection
+    uint64_t old = 0; // what it cosigned last, as far as we know
     uint64_t not_before_ns = 0;
     uint64_t pause_ns = kLeastPause;
     std::string complaint; // said
@@ -147,7 +141,7 @@ std::string Witnesses::cosignatures(const std::string &note, uint64_t size, cons
 
 // Exchanges with all of them at once.
 void Witnesses::ask(std::vector<One *> &asked, const std::string &note, const Prove &prove) {
-    std::unique_ptr<CURLM, FreeMulti> multi(curl_multi_init());
+    CurlMulti multi(curl_multi_init());
     for (One *one : asked) {
         std::vector<Digest> proof;
         if (one->old > 0) {
