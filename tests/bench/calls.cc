@@ -60,5 +60,6 @@ int main(int argc, char **argv) {
         std::abort();
     sleep(3); // the agent looks once a second at what holders have mapped
     measure("cuda-launch", calls, launch);
+    sleep(2); // what is attached for a holder's sake can be looked at while it is
     return 0;
 }
