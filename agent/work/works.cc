@@ -17,6 +17,7 @@ struct BuiltIn {
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
+    {"nvml", [] { return nvml_source(); }},
 };
 
 bool has_activity(const WorkFigures &figures) {
