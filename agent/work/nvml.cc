@@ -1,14 +1,15 @@
-// nvml: how busy each workload kept the engines of the NVIDIA GPUs that it holds, and the most memory
-// that it had there, by the samples that the driver keeps and NVIDIA's management library tells.
+// nvml: how busy each workload kept the engines of the NVIDIA GPUs that it holds, and the most
+// memory that it had there, by the samples that the driver keeps and NVIDIA's management library
+// tells.
 //
 //   whole GPU   busy by engine, from samples of each process; memory
 //   MIG         memory alone, on the instance: NVML tells no use by process there
 //   vGPU        busy by engine and memory of each mediated device, whoever works in its guest; of a
 //               virtual function without one, NVML names nothing that the host knows it by
 //
-// Sampled: what is shorter than a sample may be seen in full or not at all, and of two that share an
-// engine each sample names one. Where the GPU keeps accounts (nvidia-smi -am 1), a process that has
-// ended also brings "accounted busy ms", over its whole life: another measure of the same.
+// Sampled: what is shorter than a sample may be seen in full or not at all, and of two that share
+// an engine each sample names one. Where the GPU keeps accounts (nvidia-smi -am 1), a process that
+// has ended also brings "accounted busy ms", over its whole life: another measure of the same.
 //
 // The library opens the devices itself. It is only open while somebody else holds one, so our own
 // files never are a reason to look; in the record they are ours, held by this agent's cgroup.
@@ -109,8 +110,8 @@ public:
     }
 
 private:
-    // The GPUs behind what is held, by NVIDIA's driver; not those that were passed to a guest whole,
-    // which this host's library does not see.
+    // The GPUs behind what is held, by NVIDIA's driver; not those that were passed to a guest
+    // whole, which this host's library does not see.
     static NvmlWanted wanted_by(const Look &look) {
         std::map<std::string, const Device *> by_id;
         for (const auto &[index, device] : look.devices)

@@ -2,8 +2,8 @@
 // them all). Structures only ever got new versions under new function names, with one exception:
 //
 //   nvmlProcessInfo   Some R535 drivers write 32 bytes an entry into what _v2 and _v3 document as
-//                     24, the last 8 of them confidential-computing memory (go-nvml issue 75, nvitop
-//                     pulls 79 and 226). So the answer's own size decides.
+//                     24, the last 8 of them confidential-computing memory (go-nvml issue 75,
+//                     nvitop pulls 79 and 226). So the answer's own size decides.
 #include "agent/work/nvml_library.h"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ constexpr int kVersionMismatch = 18; // LIB_RM_VERSION_MISMATCH
 constexpr int kArgumentVersion = 25;
 
 constexpr uint64_t kNotAvailable = ~uint64_t{0}; // NVML_VALUE_NOT_AVAILABLE
-constexpr unsigned kEnabled = 1; // NVML_FEATURE_ENABLED, NVML_DEVICE_MIG_ENABLE
+constexpr unsigned kEnabled = 1;                 // NVML_FEATURE_ENABLED, NVML_DEVICE_MIG_ENABLE
 
 struct PciInfo { // nvmlPciInfo_t of nvmlDeviceGetPciInfo_v3
     char legacy_address[16];
@@ -212,14 +212,14 @@ Result<NvmlLibrary> NvmlLibrary::open(const std::string &path) {
     Functions &functions = *nvml.functions_;
     functions.find(library.get());
     if (functions.init == nullptr || functions.by_address == nullptr)
-        return Error{path + " has no " +
-                     (functions.init == nullptr ? "nvmlInit_v2"
-                                                : "nvmlDeviceGetHandleByPciBusId_v2") +
-                     ": it is too old, or not NVIDIA's"};
+        return Error{
+            path + " has no " +
+            (functions.init == nullptr ? "nvmlInit_v2" : "nvmlDeviceGetHandleByPciBusId_v2") +
+            ": it is too old, or not NVIDIA's"};
     if (int code = functions.init(); code != kSuccess)
         return nvml.failure("nvmlInit_v2", code);
     nvml.library_ = std::move(library); // from here on it is shut down at the end
-    char version[80] = {}; // NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
+    char version[80] = {};              // NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
     if (functions.driver_version != nullptr &&
         functions.driver_version(version, sizeof(version)) == kSuccess)
         functions.driver.assign(version, strnlen(version, sizeof(version)));
@@ -290,7 +290,8 @@ Result<std::vector<NvmlUse>> NvmlLibrary::uses(Gpu gpu, uint64_t since_us) const
             return functions_->utilization(gpu, first, count, since_us);
         });
         for (const UtilizationSample &entry : entries)
-            uses.push_back({entry.process, entry.wall_us, {entry.sm, entry.encoder, entry.decoder}});
+            uses.push_back(
+                {entry.process, entry.wall_us, {entry.sm, entry.encoder, entry.decoder}});
     }
     if (code == kSuccess || code == kNotFound)
         return uses;
@@ -325,9 +326,9 @@ Result<std::vector<NvmlClient>> NvmlLibrary::clients(Gpu gpu) const {
         count = std::min<unsigned>(count, static_cast<unsigned>(room.size()));
         const uint8_t *begin = count > 0 ? room.front().data() : nullptr;
         size_t stride = list.first ? kFirstProcessInfo : kProcessInfo;
-        if (!list.first && !std::all_of(begin + count * kProcessInfo,
-                                        begin + count * kLongProcessInfo,
-                                        [](uint8_t byte) { return byte == kUntouched; }))
+        if (!list.first &&
+            !std::all_of(begin + count * kProcessInfo, begin + count * kLongProcessInfo,
+                         [](uint8_t byte) { return byte == kUntouched; }))
             stride = kLongProcessInfo;
         for (unsigned i = 0; i < count; i++) {
             const uint8_t *at = begin + i * stride;

@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kSecondUs = 1'000'000;
 // A sample is there this long after its time, at the latest: so at six samples a second, of which
-// the last may still be to come. Older than that, the newest one tells that there was nothing since.
+// the last may still be to come. Older than that, the newest one tells that there was nothing
+// since.
 constexpr uint64_t kLateUs = kSecondUs / 4;
 // The ring goes no further back.
 constexpr uint64_t kRingUs = 10 * kSecondUs;

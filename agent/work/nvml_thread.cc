@@ -14,7 +14,7 @@ namespace tally {
 
 namespace {
 
-constexpr uint64_t kPatience = 5 * kSecond; // then it is said that there is no answer
+constexpr uint64_t kPatience = 5 * kSecond;  // then it is said that there is no answer
 constexpr uint64_t kShortestPause = kSecond; // between attempts to open the library, doubling
 constexpr uint64_t kLongestPause = 60 * kSecond;
 constexpr size_t kMostReadings = 4096; // that nobody came for
@@ -177,9 +177,8 @@ std::vector<NvmlReading> NvmlThread::take() {
 
 std::string NvmlThread::absence(uint64_t boottime_ns) const {
     std::lock_guard held(desk_->lock);
-    uint64_t waited = desk_->asked_ns == 0 || boottime_ns < desk_->asked_ns
-                          ? 0
-                          : boottime_ns - desk_->asked_ns;
+    uint64_t waited =
+        desk_->asked_ns == 0 || boottime_ns < desk_->asked_ns ? 0 : boottime_ns - desk_->asked_ns;
     if (waited < kPatience)
         return desk_->failure;
     // In few steps: each that is said is a change, which the next statement tells.

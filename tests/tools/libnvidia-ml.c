@@ -14,8 +14,10 @@
 //   memory PID BYTES [GI CI] the process has a context
 //   ended PID PERCENT MS     accounting mode is on, and the process has ended
 //   vgpu ID UUID SM          a virtual GPU
+//   opens PATH               a node that the library has open from nvmlInit_v2 to nvmlShutdown
 //   fail FUNCTION CODE       all its calls return that
 //   hang FUNCTION            all its calls sleep until that is over
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,13 +103,22 @@ static int number_of(void *gpu) {
     return (int)(size_t)gpu - 1;
 }
 
+static int node = -1;
+
 int nvmlInit_v2(void) {
     UNLESS_REFUSED;
+    for (int i = 0; i < script.count && node < 0; i++) {
+        if (!strcmp(script.facts[i].word, "opens"))
+            node = open(script.facts[i].text[0], O_RDONLY | O_CLOEXEC);
+    }
     return 0;
 }
 
 int nvmlShutdown(void) {
     UNLESS_REFUSED;
+    if (node >= 0)
+        close(node);
+    node = -1;
     return 0;
 }
 
