@@ -32,10 +32,7 @@ namespace {
 // by any.
 class Owners {
 public:
-    explicit Owners(std::string proc) : proc_(std::move(proc)) {
-        if (auto cgroups = Cgroups::open())
-            cgroups_ = std::move(*cgroups);
-    }
+    explicit Owners(std::string proc) : proc_(std::move(proc)) {}
 
     void scanned(const std::vector<wire_holding> &holdings) {
         std::map<uint32_t, uint64_t> now;
@@ -47,7 +44,7 @@ public:
     }
 
     // 0: nobody knows.
-    uint64_t of(uint32_t process) const {
+    uint64_t of(uint32_t process) {
         if (auto found = held_.find(process); found != held_.end())
             return found->second;
         if (uint64_t workload = by_cgroup(process); workload != 0)
@@ -57,7 +54,11 @@ public:
     }
 
 private:
-    uint64_t by_cgroup(uint32_t process) const {
+    uint64_t by_cgroup(uint32_t process) {
+        if (!cgroups_) {
+            if (auto cgroups = Cgroups::open())
+                cgroups_ = std::move(*cgroups);
+        }
         auto file = read_text(proc_ + "/" + std::to_string(process) + "/cgroup");
         auto path = file ? unified_cgroup(*file) : Result<std::string>(file.error());
         auto id = path && cgroups_ ? cgroups_->id(*path) : Result<uint64_t>(Error{});
@@ -137,12 +138,14 @@ private:
                                              const std::string &instance) {
         std::optional<uint32_t> whole, part;
         std::set<uint32_t> named;
+        std::string mig = "mig:", mdev = "mdev:"; // ids as agent/inventory/ makes them
+        mig.append(gpu).append("/").append(instance);
+        mdev.append(instance);
         for (const auto &[index, device] : look.devices) {
             const auto &addresses = device.pci_addresses;
             if (std::find(addresses.begin(), addresses.end(), gpu) != addresses.end())
                 whole = index;
-            if (!instance.empty() &&
-                (device.id == "mig:" + gpu + "/" + instance || device.id == "mdev:" + instance))
+            if (!instance.empty() && (device.id == mig || device.id == mdev))
                 part = index;
             if (device.configured && addresses.empty())
                 named.insert(index);

@@ -368,6 +368,7 @@ std::vector<NvmlUse> NvmlLibrary::vgpu_uses(Gpu gpu, uint64_t since_us) const {
     ask_list(entries, [&](VgpuSample *first, unsigned *count) {
         return functions_->vgpu_utilization(gpu, since_us, &type, count, first);
     });
+    uses.reserve(entries.size());
     for (const VgpuSample &entry : entries) {
         if (type == kUnsignedInt)
             uses.push_back({entry.vgpu,

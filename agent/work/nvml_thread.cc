@@ -55,7 +55,7 @@ struct NvmlThread::Desk {
 
     explicit Desk(std::string library) : path(std::move(library)) {}
     std::optional<NvmlWanted> next_question();
-    void answer(Open &open, const NvmlWanted &wanted);
+    void answer(Open &open, const NvmlWanted &question);
 };
 
 // Nothing: let go.

@@ -28,7 +28,7 @@ public:
 
 private:
     struct Desk;
-    static void *serve(void *desk);
+    static void *serve(void *handed);
     void start();
 
     std::shared_ptr<Desk> desk_;

@@ -24,8 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, MOST = 64 };
-enum { TICK_MS = 100, RING = 72 }; // the ring that a driver samples into
+enum { NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
+enum { MOST = 64, TICK_MS = 100, RING = 72 }; // facts; and the ring that a driver samples into
 
 struct fact {
     int gpu;
@@ -68,8 +68,7 @@ static void read_script(struct script *script) {
         fact->to = script->start + to;
         script->count++;
     }
-    if (file)
-        fclose(file);
+    if (file) fclose(file);
 }
 
 static int is_now(const struct script *script, const struct fact *fact, const char *word) {
@@ -123,20 +122,12 @@ int nvmlShutdown(void) {
 }
 
 const char *nvmlErrorString(int code) {
-    switch (code) {
-    case NOT_SUPPORTED:
-        return "Not Supported";
-    case 4:
-        return "Insufficient Permissions";
-    case 9:
-        return "Driver Not Loaded";
-    case 15:
-        return "GPU is lost";
-    case 18:
-        return "Driver/library version mismatch";
-    default:
-        return NULL;
-    }
+    return code == NOT_SUPPORTED ? "Not Supported"
+           : code == 4           ? "Insufficient Permissions"
+           : code == 9           ? "Driver Not Loaded"
+           : code == 15          ? "GPU is lost"
+           : code == 18          ? "Driver/library version mismatch"
+                                 : NULL;
 }
 
 int nvmlSystemGetDriverVersion(char *version, unsigned size) {
@@ -209,8 +200,7 @@ static int average_of(const struct script *script, const struct fact *fact, long
     long long newest = script->now / TICK_MS;
     long long oldest = since_ms / TICK_MS + 1;
     unsigned long long samples = 0, sum[3] = {0};
-    if (oldest <= newest - RING)
-        oldest = newest - RING + 1;
+    if (oldest <= newest - RING) oldest = newest - RING + 1;
     average->last_us = 0;
     for (long long tick = oldest; tick <= newest; tick++, samples++) {
         if (tick * TICK_MS <= fact->from || tick * TICK_MS > fact->to)
@@ -230,7 +220,7 @@ struct use {
     unsigned sm, memory, encoder, decoder;
 };
 
-static int uses_of(const struct script *script, void *gpu, const char *word, struct use *uses, unsigned *count,
+static int uses_of(const struct script *script, void *gpu, struct use *uses, unsigned *count,
                    unsigned long long since_us) {
     unsigned found = 0, room = uses ? *count : 0;
     for (int i = 0; i < script->count; i++) {
@@ -239,10 +229,10 @@ static int uses_of(const struct script *script, void *gpu, const char *word, str
         struct use use = {.pid = (unsigned)atoll(fact->text[0])};
         if (fact->gpu != number_of(gpu))
             continue;
-        if (!strcmp(word, "busy") && is_now(script, fact, "raw")) {
+        if (is_now(script, fact, "raw")) {
             use.sm = (unsigned)atoll(fact->text[1]);
             use.last_us = (unsigned long long)(script->now / TICK_MS * TICK_MS + atoll(fact->text[2])) * 1000;
-        } else if (!strcmp(fact->word, word) &&
+        } else if (!strcmp(fact->word, "busy") &&
                    average_of(script, fact, (long long)(since_us / 1000), &average)) {
             use.last_us = average.last_us;
             use.sm = average.percent[0];
@@ -263,7 +253,7 @@ int nvmlDeviceGetProcessUtilization(void *gpu, struct use *uses, unsigned *count
     UNLESS_REFUSED;
     if (mig_is_on(&script, gpu))
         return NOT_SUPPORTED;
-    return uses_of(&script, gpu, "busy", uses, count, since_us);
+    return uses_of(&script, gpu, uses, count, since_us);
 }
 
 #ifndef OLD
@@ -283,17 +273,13 @@ int nvmlDeviceGetProcessesUtilizationInfo(void *gpu, struct newer_uses *asked) {
     UNLESS_REFUSED;
     if (asked->version != (sizeof(*asked) | 1U << 24))
         return 25; // ARGUMENT_VERSION_MISMATCH
-    int code = uses_of(&script, gpu, "busy", uses, &count, asked->since_us);
-    if (code)
-        return code;
+    int code = uses_of(&script, gpu, uses, &count, asked->since_us);
+    if (code) return code;
     if (count > asked->count)
         code = INSUFFICIENT_SIZE;
     for (unsigned i = 0; i < count && !code; i++)
-        asked->uses[i] = (struct newer_use){.last_us = uses[i].last_us,
-                                            .pid = uses[i].pid,
-                                            .sm = uses[i].sm,
-                                            .encoder = uses[i].encoder,
-                                            .decoder = uses[i].decoder};
+        asked->uses[i] = (struct newer_use){uses[i].last_us, uses[i].pid,     uses[i].sm, 0,
+                                            uses[i].encoder, uses[i].decoder, 0,          0};
     asked->count = count;
     return code;
 }
@@ -362,8 +348,7 @@ int nvmlDeviceGetAccountingStats(void *gpu, unsigned pid, struct account *accoun
     UNLESS_REFUSED;
     const struct fact *fact = account_of(&script, gpu, pid);
     memset(account, 0, sizeof(*account));
-    if (!fact)
-        return NOT_FOUND;
+    if (!fact) return NOT_FOUND;
     account->percent = (unsigned)atoll(fact->text[1]);
     account->time_ms = strtoull(fact->text[2], NULL, 0);
     return 0;
@@ -381,11 +366,8 @@ struct vgpu_use {
 
 int nvmlDeviceGetVgpuUtilization(void *gpu, unsigned long long since_us, unsigned *type, unsigned *count,
                                  struct vgpu_use *uses) {
-    struct script script;
     unsigned found = 0, room = uses ? *count : 0;
-    int refused = refusal(&script, __func__);
-    if (refused)
-        return refused;
+    UNLESS_REFUSED;
     *type = 1; // NVML_VALUE_TYPE_UNSIGNED_INT
     for (int i = 0; i < script.count; i++) {
         const struct fact *fact = &script.facts[i];
@@ -405,10 +387,8 @@ int nvmlDeviceGetVgpuUtilization(void *gpu, unsigned long long since_us, unsigne
 int nvmlVgpuInstanceGetMdevUUID(unsigned vgpu, char *uuid, unsigned size) {
     UNLESS_REFUSED;
     for (int i = 0; i < script.count; i++) {
-        if (!strcmp(script.facts[i].word, "vgpu") && (unsigned)atoll(script.facts[i].text[0]) == vgpu) {
-            snprintf(uuid, size, "%s", script.facts[i].text[1]);
-            return 0;
-        }
+        if (!strcmp(script.facts[i].word, "vgpu") && (unsigned)atoll(script.facts[i].text[0]) == vgpu)
+            return snprintf(uuid, size, "%s", script.facts[i].text[1]) < 0;
     }
     return NOT_FOUND;
 }
