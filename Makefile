@@ -148,8 +148,16 @@ $(STAND_IN): tests/tools/libcuda.c
 	@mkdir -p $(@D)
 	$(CLANG) -shared -fPIC -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -Wl,-soname,libcuda.so.1 -o $@ $<
 
+# And its management library: as it is now, and as it was with few functions.
+STAND_IN_NVML := $(B)/tests/libnvidia-ml.so.1 $(B)/tests/libnvidia-ml-old.so.1
+$(B)/tests/libnvidia-ml-old.so.1: OLD = -DOLD
+$(STAND_IN_NVML): tests/tools/libnvidia-ml.c
+	@mkdir -p $(@D)
+	$(CLANG) -shared -fPIC -O2 -Wall -Wextra -Werror $(OLD) -Wl,-soname,libnvidia-ml.so.1 -o $@ $<
+
+$(B)/tests/unit-agent: | $(STAND_IN) $(STAND_IN_NVML)
 SYSTEM_TESTS := $(B)/tests/system
-$(SYSTEM_TESTS): | $(STAND_IN)
+$(SYSTEM_TESTS): | $(STAND_IN) $(STAND_IN_NVML)
 $(B)/tests/system: $(call objects,$(wildcard tests/system/*.cc tests/system/*/*.cc)) $(AUDIT)
 $(B)/tests/system: LIBS = $(AUDIT_LIBS) $(call pkg,--libs libbpf)
 

@@ -89,25 +89,6 @@ void add_disclosed(Page &page, uint64_t cgroup_id, const Workload &workload,
 
 } // namespace
 
-Result<std::string> unified_cgroup(const std::string &cgroup_file) {
-    constexpr std::string_view kUnified = "0::";
-    constexpr std::string_view kDeleted = " (deleted)";
-    std::string_view rest = cgroup_file;
-    while (!rest.empty()) {
-        std::string_view line = take_until(rest, '\n');
-        if (!line.starts_with(kUnified))
-            continue;
-        std::string path(line.substr(kUnified.size()));
-        if (path.ends_with(kDeleted))
-            return Error{"its cgroup is gone: the process has ended, or is about to"};
-        if (path.starts_with("/.."))
-            return Error{
-                "its cgroup lies outside of this cgroup namespace: ask on the host itself"};
-        return path;
-    }
-    return Error{"it is in no cgroup of the v2 hierarchy, which alone is recorded"};
-}
-
 std::string explanation(const std::string &process, uint64_t cgroup_id, const Workload &workload,
                         const Disclosure &disclosure) {
     Page page(kLabelWidth);

@@ -13,6 +13,25 @@
 
 namespace tally {
 
+Result<std::string> unified_cgroup(const std::string &cgroup_file) {
+    constexpr std::string_view kUnified = "0::";
+    constexpr std::string_view kDeleted = " (deleted)";
+    std::string_view rest = cgroup_file;
+    while (!rest.empty()) {
+        std::string_view line = take_until(rest, '\n');
+        if (!line.starts_with(kUnified))
+            continue;
+        std::string path(line.substr(kUnified.size()));
+        if (path.ends_with(kDeleted))
+            return Error{"its cgroup is gone: the process has ended, or is about to"};
+        if (path.starts_with("/.."))
+            return Error{
+                "its cgroup lies outside of this cgroup namespace: ask on the host itself"};
+        return path;
+    }
+    return Error{"it is in no cgroup of the v2 hierarchy, which alone is recorded"};
+}
+
 Result<Cgroups> Cgroups::open() {
     auto mount = mount_detached("cgroup2");
     if (!mount)

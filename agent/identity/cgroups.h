@@ -10,6 +10,10 @@
 
 namespace tally {
 
+// From the text of /proc/PID/cgroup: the path in the v2 hierarchy (cgroups(7)). An error if the
+// process is in none that can be looked at from here.
+Result<std::string> unified_cgroup(const std::string &cgroup_file);
+
 class Cgroups {
 public:
     static Result<Cgroups> open();

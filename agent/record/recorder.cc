@@ -135,6 +135,9 @@ Status Recorder::scan() {
         size_t count = length < 0 ? 0 : static_cast<size_t>(length) / sizeof(wire_holding);
         holdings_.insert(holdings_.end(), found.begin(), found.begin() + count);
     }
+    std::erase_if(holdings_, [own = static_cast<uint32_t>(getpid())](const wire_holding &holding) {
+        return holding.process == own;
+    });
     uint64_t ended = now().boottime_ns;
     scan_cost_ns_ = ended - scan_began_.boottime_ns;
     // What changed just after the scan before had come by was seen by this one, at the latest.

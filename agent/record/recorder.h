@@ -58,7 +58,9 @@ public:
     uint64_t scans() const { return scans_; }
     // Whether scans also say which process has which device's file.
     void want_holdings(bool wanted) { kernel_.state().wants_holdings = wanted ? 1 : 0; }
-    const std::vector<wire_holding> &holdings() const { return holdings_; } // by the last scan
+    // By the last scan, without our own: a source of work evidence may open a device to ask its
+    // driver, and that is no reason to go on asking.
+    const std::vector<wire_holding> &holdings() const { return holdings_; }
     // CLOCK_BOOTTIME at the begin of the last scan that came to its end.
     uint64_t last_scan_ns() const { return kernel_.state().last_scan_ns; }
     uint64_t scan_cost_ns() const { return scan_cost_ns_; } // of the last one

@@ -50,7 +50,7 @@ public:
     virtual ~WorkSource() = default;
     virtual const char *name() const = 0;
     virtual pb::Grade grade() const = 0;
-    // Why it sees nothing at present, in one line; empty: it is at work.
+    // Why it sees nothing at present, or not all, in one line; empty: it is at work.
     virtual std::string absence() const = 0;
     // About once a second while anything is held, and once when nothing is any more. Attaches what
     // it needs to for these holdings, and lets go of it after them.

@@ -17,6 +17,7 @@ struct BuiltIn {
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
+    {"nvml", [] { return nvml_source(); }},
 };
 
 bool has_activity(const WorkFigures &figures) {
@@ -52,8 +53,10 @@ void Works::look(const Look &look, bool held) {
     bool was_held = std::exchange(held_, held);
     if (!held && !was_held)
         return;
+    // What the last scan found may have ended after it.
+    std::vector<wire_holding> nothing;
     for (const auto &source : sources_)
-        source->look(look);
+        source->look({held ? look.holdings : nothing, look.devices, look.boottime_ns});
 }
 
 std::vector<SourcedWork> Works::take(uint64_t boottime_ns) {

@@ -158,6 +158,34 @@ TEST_F(Rows, NothingIsBusierThanTheWindowIsLong) {
     EXPECT_NE(breach_of(statement), "");
 }
 
+// Remembers what it was last shown.
+class Witness : public WorkSource {
+public:
+    explicit Witness(std::vector<size_t> &shown) : shown_(shown) {}
+    const char *name() const override { return "nvml"; }
+    pb::Grade grade() const override { return pb::GRADE_SAMPLED; }
+    std::string absence() const override { return ""; }
+    void look(const Look &look) override { shown_.push_back(look.holdings.size()); }
+    WorkRows take(uint64_t) override { return {}; }
+
+private:
+    std::vector<size_t> &shown_;
+};
+
+TEST(WorkSources, WhenNothingIsHeldTheLastScansHoldingsAreOver) {
+    std::vector<size_t> shown;
+    std::vector<std::unique_ptr<WorkSource>> sources;
+    sources.push_back(std::make_unique<Witness>(shown));
+    Works works(std::move(sources));
+    std::vector<wire_holding> stale{{.workload = 7, .process = 1, .fd = 5, .device = 3, .zero = 0}};
+    std::map<uint32_t, Device> devices;
+    works.look({stale, devices, kSecond}, false);
+    works.look({stale, devices, 2 * kSecond}, true);
+    works.look({stale, devices, 3 * kSecond}, false);
+    works.look({stale, devices, 4 * kSecond}, false);
+    EXPECT_EQ(shown, (std::vector<size_t>{1, 0})) << "once more, and no more";
+}
+
 TEST(WorkSources, WhatIsSwitchedOffIsSaidOnce) {
     Works works = make_works({});
     EXPECT_FALSE(works.any());
