@@ -74,7 +74,8 @@ KfdNodes kfd_nodes(const DeviceRoots &roots) {
         found.push_back({address_of(properties["domain"], properties["location_id"]),
                          static_cast<uint32_t>(properties["drm_render_minor"]),
                          properties["unique_id"],
-                         static_cast<uint32_t>(properties["gfx_target_version"])});
+                         static_cast<uint32_t>(properties["gfx_target_version"]),
+                         read_number(node / "gpu_id").value_or(0)});
     }
     return found;
 }

@@ -12,6 +12,7 @@
 //           unique_id           as above, in decimal
 //           gfx_target_version  90402: gfx942, a version's parts in two decimal digits each, the
 //                               last in hex
+//   /sys/class/kfd/kfd/topology/nodes/<n>/gpu_id   what KFD calls it in ioctls; 0: a CPU
 //   /sys/class/kfd/kfd/dev                   the number of /dev/kfd
 //
 // The UUID is the unique id as ROCm writes it, "GPU-4fd3d0e445b9207e".
@@ -26,6 +27,7 @@ struct KfdNode {
     uint32_t render_minor = 0;
     uint64_t unique_id = 0;
     uint32_t gfx_version = 0;
+    uint32_t gpu_id = 0;
 };
 using KfdNodes = std::vector<KfdNode>;
 
