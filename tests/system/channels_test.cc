@@ -44,6 +44,8 @@ struct AllocOfTheFuture {
     uint64_t more;
 };
 
+constexpr unsigned kUntilHooked = 1700; // ms from the first open
+
 class Rm {
 public:
     explicit Rm(const std::string &control) : fd_(open(control.c_str(), O_RDWR | O_CLOEXEC)) {}
@@ -85,7 +87,7 @@ private:
 // Every way of making and ending a channel: 8 made, 3 while it sleeps; none is left.
 void make_channels(const std::string &gpu, const std::string &control, Deed &deed) {
     Fd device(open(gpu.c_str(), O_RDWR | O_CLOEXEC));
-    sleep_ms(2500); // until the hooks are there
+    sleep_ms(kUntilHooked);
     Rm rm(control);
     constexpr uint32_t kMine = 0xc1d00001, kOther = 0xc1d00002;
     int failed = 0;
@@ -115,28 +117,32 @@ void make_channels(const std::string &gpu, const std::string &control, Deed &dee
     failed |= rm.free(kMine, 0x10);    // 2 more, at one and at two removes
     failed |= rm.free(kOther, kOther); // 2 more, with the client
     failed |= rm.alloc(kMine, kMine, 0x10, kDevice);
+    deed.begin_ns = boottime_ns();
     failed |= rm.alloc(kMine, 0x10, 0x30, kHopperChannel);
     failed |= rm.nowhere() == 0 || rm.from(0x20) == 0; // refused by the kernel
     sleep_ms(2000);
     failed |= rm.free(kMine, kMine);
+    deed.end_ns = boottime_ns();
     deed.opens = failed == 0;
-    sleep_ms(1300);
+    sleep_ms(1300); // without any
 }
 
 // Through a node of another name, and left to its end.
 void leave_channels(const std::string &gpu, const std::string &control, Deed &deed) {
     Fd device(open(gpu.c_str(), O_RDWR | O_CLOEXEC));
-    sleep_ms(2500);
+    sleep_ms(kUntilHooked);
     Rm rm(control);
+    deed.begin_ns = boottime_ns();
     int failed = rm.alloc(0xc1d00003, 0xc1d00003, 0xc1d00003, kClient);
     failed |= rm.alloc(0xc1d00003, 0x10, 0x30, kHopperChannel);
     failed |= rm.alloc(0xc1d00003, 0x10, 0x31, kHopperChannel);
     sleep_ms(1500);
     deed.opens = failed == 0;
+    deed.end_ns = boottime_ns();
 }
 
 void only_hold(const std::string &gpu, Deed &deed) {
-    sleep_ms(2700);
+    sleep_ms(kUntilHooked + 1000); // and for a second
     Fd device(open(gpu.c_str(), O_RDWR | O_CLOEXEC));
     sleep_ms(2500);
     deed.opens = device ? 1 : 0;
@@ -156,7 +162,7 @@ static_assert(sizeof(Queue) == 88);
 
 void make_queues(const std::string &node, Deed &deed) {
     Fd kfd(open(node.c_str(), O_RDWR | O_CLOEXEC));
-    sleep_ms(2500);
+    sleep_ms(kUntilHooked);
     int failed = 0;
     auto create = [&](uint32_t type, int error) {
         Queue queue = {};
@@ -180,7 +186,7 @@ void make_queues(const std::string &node, Deed &deed) {
     destroy = 12345; // none of its own
     failed |= ioctl(kfd.get(), _IOWR('K', 0x03, uint64_t), &destroy);
     deed.opens = failed == 0;
-    sleep_ms(1300);
+    sleep_ms(1200);
 }
 
 struct Sums {
@@ -210,6 +216,13 @@ Sums work_of(const Attested &attested, const std::string &directory, const std::
         }
     }
     return sums;
+}
+
+// Whole seconds, of which less than one is left over.
+void expect_near(uint64_t seconds, const Deed &deed, double late) {
+    double really = static_cast<double>(deed.end_ns - deed.begin_ns) / 1e9;
+    EXPECT_GE(static_cast<double>(seconds), really - 1.2);
+    EXPECT_LE(static_cast<double>(seconds), really + late);
 }
 
 using Counts = std::map<std::string, uint64_t>;
@@ -255,9 +268,7 @@ TEST_P(Channels, OfEachWorkloadAreCountedWhileItsDeviceIsHeld) {
     EXPECT_EQ(sums.devices, std::set<std::string>{"node:gpu"});
     EXPECT_GE(sums.active_seconds, 2U);
     EXPECT_LE(sums.active_seconds, 4U);
-    uint64_t with = sums.take("process-seconds with channels");
-    EXPECT_GE(with, 1U);
-    EXPECT_LE(with, 3U);
+    expect_near(sums.take("process-seconds with channels"), one.deed(), 1.2);
     EXPECT_GE(sums.take("process-seconds unknown channels"), 2U);
     EXPECT_EQ(sums.counts, (Counts{{"channels created", 8},
                                    {"channels destroyed", 8},
@@ -267,9 +278,8 @@ TEST_P(Channels, OfEachWorkloadAreCountedWhileItsDeviceIsHeld) {
                                    {"requests not read", 1}}));
 
     sums = work_of(*attested, left, "nvidia_rm");
-    with = sums.take("process-seconds with channels");
-    EXPECT_GE(with, 1U);
-    EXPECT_LE(with, 3U);
+    // Until it is seen to be gone.
+    expect_near(sums.take("process-seconds with channels"), two.deed(), 2.5);
     sums.take("process-seconds unknown channels");
     EXPECT_EQ(sums.counts,
               (Counts{{"channels created", 2}, {"channels left to the process's end", 2}}));
