@@ -20,6 +20,8 @@
 
 #include "agent/inventory/tree.h"
 
+#include <map>
+
 namespace tally {
 
 struct KfdNode {
@@ -32,6 +34,10 @@ struct KfdNode {
 using KfdNodes = std::vector<KfdNode>;
 
 KfdNodes kfd_nodes(const DeviceRoots &roots);
+
+// gpu_id -> the index of the device whose render node goes with it.
+std::map<uint32_t, uint32_t> devices_by_gpu_id(const KfdNodes &nodes,
+                                               const std::map<uint32_t, Device> &devices);
 
 // `pci` is the function's directory in sysfs.
 void describe_amd(Device &device, const std::filesystem::path &pci, const KfdNodes &nodes);

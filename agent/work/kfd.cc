@@ -21,8 +21,6 @@ namespace tally {
 
 namespace {
 
-constexpr uint32_t kDrmMajor = 226; // Documentation/admin-guide/devices.txt
-
 std::span<const std::byte> object() {
     size_t size = 0;
     const void *bytes = kfd_bpf__elf_bytes(&size);
@@ -51,18 +49,7 @@ private:
         return device.driver == "amdgpu" || device.kind == pb::Device::KIND_PARTITION;
     }
     std::map<uint32_t, uint32_t> find_places(const Look &look) const override {
-        std::map<uint32_t, uint32_t> places;
-        for (const KfdNode &node : kfd_nodes(roots_)) {
-            for (const auto &[index, device] : look.devices) {
-                bool is_its = std::any_of(
-                    device.nodes.begin(), device.nodes.end(), [&](const DeviceNode &file) {
-                        return file.major == kDrmMajor && file.minor == node.render_minor;
-                    });
-                if (is_its)
-                    places[node.gpu_id] = index;
-            }
-        }
-        return places;
+        return devices_by_gpu_id(kfd_nodes(roots_), look.devices);
     }
 
     DeviceRoots roots_;

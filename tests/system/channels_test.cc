@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -78,6 +79,19 @@ public:
         AllocOfTheFuture asked{{1, 2, 3, kHopperChannel, 0, 0, 0, 0, 0, 0}, 0};
         return ioctl(fd_.get(), _IOWR('F', 0x2b, AllocOfTheFuture), &asked);
     }
+    // As a 32-bit process would.
+    int alloc_32(uint32_t client, uint32_t parent, uint32_t object, uint32_t object_class) const {
+        void *low = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+        *static_cast<Alloc64 *>(low) = {client, parent, object, object_class, 0, 0, 0, 0, 1, 0};
+        int result = 54; // __NR_ioctl of 32-bit x86
+        asm volatile("int $0x80"
+                     : "+a"(result)
+                     : "b"(fd_.get()), "c"(_IOWR('F', 0x2b, Alloc64)), "d"(low)
+                     : "memory", "r8", "r9", "r10", "r11");
+        munmap(low, 4096);
+        return result;
+    }
     int nowhere() const { return ioctl(fd_.get(), _IOWR('F', 0x2b, Alloc64), 0x10); }
 
 private:
@@ -127,7 +141,7 @@ void make_channels(const std::string &gpu, const std::string &control, Deed &dee
     sleep_ms(1300); // without any
 }
 
-// Through a node of another name, and left to its end.
+// Through a node of another name, one by a 32-bit call, and left to the end.
 void leave_channels(const std::string &gpu, const std::string &control, Deed &deed) {
     Fd device(open(gpu.c_str(), O_RDWR | O_CLOEXEC));
     sleep_ms(kUntilHooked);
@@ -135,7 +149,7 @@ void leave_channels(const std::string &gpu, const std::string &control, Deed &de
     deed.begin_ns = boottime_ns();
     int failed = rm.alloc(0xc1d00003, 0xc1d00003, 0xc1d00003, kClient);
     failed |= rm.alloc(0xc1d00003, 0x10, 0x30, kHopperChannel);
-    failed |= rm.alloc(0xc1d00003, 0x10, 0x31, kHopperChannel);
+    failed |= rm.alloc_32(0xc1d00003, 0x10, 0x31, kHopperChannel);
     sleep_ms(1500);
     deed.opens = failed == 0;
     deed.end_ns = boottime_ns();
@@ -281,8 +295,9 @@ TEST_P(Channels, OfEachWorkloadAreCountedWhileItsDeviceIsHeld) {
     // Until it is seen to be gone.
     expect_near(sums.take("process-seconds with channels"), two.deed(), 2.5);
     sums.take("process-seconds unknown channels");
+    uint64_t seen = GetParam() == "traced" ? 1 : 2; // no 32-bit calls (trace_get_syscall_nr)
     EXPECT_EQ(sums.counts,
-              (Counts{{"channels created", 2}, {"channels left to the process's end", 2}}));
+              (Counts{{"channels created", seen}, {"channels left to the process's end", seen}}));
 
     sums = work_of(*attested, idle, "nvidia_rm");
     uint64_t without = sums.take("process-seconds without channels");
