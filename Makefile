@@ -212,7 +212,10 @@ BENCH_TOOLS := $(B)/tests/calls $(B)/tests/crowd
 $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^
-bench-record: $(PROGRAMS) $(BENCH_TOOLS) $(STAND_IN) ## What being watched costs, here and in instructions under other kernels; needs root
+$(B)/tests/fake-gpu: $(call objects,tests/bench/fake_gpu.cc tests/system/fake_driver.cc tests/system/lab.cc) $(BASE)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+bench-record: $(PROGRAMS) $(BENCH_TOOLS) $(B)/tests/fake-gpu $(STAND_IN) ## What being watched costs, here and in instructions under other kernels; needs root
 	config/install-packages config/packages-vm.txt
 	BUILD=$(B) tests/bench/record
 

@@ -182,7 +182,7 @@ Status Windows::scan() {
 
 void Windows::look_for_work() {
     if (works_.any())
-        works_.look({recorder_->holdings(), inventory_.all(), now().boottime_ns},
+        works_.look({recorder_->holdings(), inventory_.all(), now().boottime_ns, recorder_->rung()},
                     recorder_->anything_held());
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <map>
 
 namespace tally {
 
@@ -74,7 +73,19 @@ KfdNodes kfd_nodes(const DeviceRoots &roots) {
         found.push_back({address_of(properties["domain"], properties["location_id"]),
                          static_cast<uint32_t>(properties["drm_render_minor"]),
                          properties["unique_id"],
-                         static_cast<uint32_t>(properties["gfx_target_version"])});
+                         static_cast<uint32_t>(properties["gfx_target_version"]),
+                         read_number(node / "gpu_id").value_or(0)});
+    }
+    return found;
+}
+
+std::map<uint32_t, uint32_t> devices_by_gpu_id(const KfdNodes &nodes,
+                                               const std::map<uint32_t, Device> &devices) {
+    std::map<uint32_t, uint32_t> found;
+    for (const auto &[index, device] : devices) {
+        const KfdNode *node = device.absent ? nullptr : node_of(device, nodes);
+        if (node != nullptr)
+            found[node->gpu_id] = index;
     }
     return found;
 }

@@ -12,12 +12,15 @@
 //           unique_id           as above, in decimal
 //           gfx_target_version  90402: gfx942, a version's parts in two decimal digits each, the
 //                               last in hex
+//   /sys/class/kfd/kfd/topology/nodes/<n>/gpu_id   what KFD calls it in ioctls; 0: a CPU
 //   /sys/class/kfd/kfd/dev                   the number of /dev/kfd
 //
 // The UUID is the unique id as ROCm writes it, "GPU-4fd3d0e445b9207e".
 #pragma once
 
 #include "agent/inventory/tree.h"
+
+#include <map>
 
 namespace tally {
 
@@ -26,10 +29,15 @@ struct KfdNode {
     uint32_t render_minor = 0;
     uint64_t unique_id = 0;
     uint32_t gfx_version = 0;
+    uint32_t gpu_id = 0;
 };
 using KfdNodes = std::vector<KfdNode>;
 
 KfdNodes kfd_nodes(const DeviceRoots &roots);
+
+// gpu_id -> the index of the device whose render node goes with it.
+std::map<uint32_t, uint32_t> devices_by_gpu_id(const KfdNodes &nodes,
+                                               const std::map<uint32_t, Device> &devices);
 
 // `pci` is the function's directory in sysfs.
 void describe_amd(Device &device, const std::filesystem::path &pci, const KfdNodes &nodes);

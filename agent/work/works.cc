@@ -17,6 +17,8 @@ struct BuiltIn {
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
+    {"kfd", [] { return kfd_source(); }},
+    {"nvidia_rm", [] { return nvidia_rm_source(); }},
     {"nvml", [] { return nvml_source(); }},
 };
 

@@ -31,7 +31,7 @@ public:
     bool any() const { return !sources_.empty(); }
     // CLOCK_BOOTTIME at which there may be something to look at.
     uint64_t due_ns() const { return any() ? looked_ns_ + kSecond : UINT64_MAX; }
-    // If it is due, or after a scan: looks, while anything is held and once more.
+    // If it is due, or after a scan: looks at first, while anything is held, and once more.
     void look(const Look &look, bool held);
     // By workload, then device; those without activity are left out.
     std::vector<SourcedWork> take(uint64_t boottime_ns);
@@ -41,8 +41,8 @@ public:
 
 private:
     std::vector<std::unique_ptr<WorkSource>> sources_;
-    uint64_t looked_ns_ = 0;                  // boottime
-    bool held_ = false;                       // at the last look
+    uint64_t looked_ns_ = 0; // boottime
+    bool held_ = true;       // at the last look; the first prepares for what can be held
     std::map<std::string, std::string> told_; // source -> absence
 };
 

@@ -32,14 +32,60 @@ struct work_cuda {
     __u64 calls[WORK_CUDA_CALLS];
 };
 
+/* nvidia_rm, kfd: by who was given what a device takes work through, channels or queues. */
+struct work_able_key {
+    __u64 workload;
+    __u32 process;
+    __u32 place; /* KFD's gpu_id; 0: the driver was not told here */
+};
+
+enum work_able_count {
+    WORK_ABLE_CREATED,       /* channels; compute queues */
+    WORK_ABLE_CREATED_OTHER, /* groups of channels; copy queues */
+    WORK_ABLE_DESTROYED,     /* on request, or with a parent that was */
+    WORK_ABLE_REFUSED,
+    WORK_ABLE_UNKNOWN, /* the structure has a size that we do not know */
+    WORK_ABLE_UNREAD,  /* the structure could not be read, or the call's end was missed */
+    WORK_ABLE_COUNTS
+};
+
+struct work_able {
+    struct work_activity all;
+    __u64 counts[WORK_ABLE_COUNTS];
+    __u64 there;        /* created and not known to be gone */
+    __u64 able_ns;      /* as wire_usage.held_ns: if any are there, add CLOCK_BOOTTIME */
+    __u64 unknown_size; /* of the latest structure of unknown size, in bytes */
+};
+
+struct work_object_key {
+    __u64 space; /* NVIDIA: the client (hRoot); KFD: the process */
+    __u64 handle;
+};
+
+struct work_object {
+    struct work_able_key owner;
+    __u64 parent; /* handles in the same space; 0: none that matters */
+    __u64 grandparent;
+};
+
 #ifdef __cplusplus
 static_assert(std::has_unique_object_representations_v<work_activity>);
 static_assert(sizeof(work_activity) == 24);
 static_assert(std::has_unique_object_representations_v<work_cuda>);
 static_assert(sizeof(work_cuda) == 56);
+static_assert(std::has_unique_object_representations_v<work_able_key>);
+static_assert(sizeof(work_able_key) == 16);
+static_assert(std::has_unique_object_representations_v<work_able>);
+static_assert(sizeof(work_able) == 96);
+static_assert(std::has_unique_object_representations_v<work_object_key>);
+static_assert(std::has_unique_object_representations_v<work_object>);
+static_assert(sizeof(work_object) == 32);
 #else
 _Static_assert(sizeof(struct work_activity) == 24, "work_activity");
 _Static_assert(sizeof(struct work_cuda) == 56, "work_cuda");
+_Static_assert(sizeof(struct work_able_key) == 16, "work_able_key");
+_Static_assert(sizeof(struct work_able) == 96, "work_able");
+_Static_assert(sizeof(struct work_object) == 32, "work_object");
 #endif
 
 #endif

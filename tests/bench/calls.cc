@@ -1,8 +1,10 @@
 // Nanoseconds per call of what tallyd could slow down: open+close of an ordinary file, open+close
 // and ioctl of a watched device, a system call that it has no business with, and a launch through a
-// library with libcuda's function names. One line per figure: NAME NS. Under QEMU's -icount a
-// nanosecond is an instruction.
+// library with libcuda's function names; and, with a stand-in for a GPU (fake_gpu.cc), ioctls while
+// it is held: an unrelated one, one with a number that is looked at, and a channel that is asked
+// for. One line per figure: NAME NS. Under QEMU's -icount a nanosecond is an instruction.
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -41,11 +43,22 @@ int open_or_abort(const char *path) {
     return fd;
 }
 
+// A channel of NVIDIA's (NVOS64_PARAMETERS, nvos.h).
+void ask_for_channel(int control) {
+    struct {
+        uint32_t client, parent, object, object_class;
+        uint64_t parameters, rights;
+        uint32_t size, flags, status, pad;
+    } asked = {0xc1d00001, 0x10, 0x30, 0xc86f, 0, 0, 0, 0, 0, 0};
+    if (ioctl(control, _IOWR('F', 0x2b, asked), &asked) != 0)
+        std::abort();
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        std::fprintf(stderr, "usage: calls FILE DEVICE LIBRARY CALLS-PER-BATCH\n");
+    if (argc < 5) {
+        std::fprintf(stderr, "usage: calls FILE DEVICE LIBRARY CALLS-PER-BATCH [fake-gpu]\n");
         return 2;
     }
     size_t calls = std::strtoul(argv[4], nullptr, 10);
@@ -60,6 +73,15 @@ int main(int argc, char **argv) {
         std::abort();
     sleep(3); // the agent looks once a second at what holders have mapped
     measure("cuda-launch", calls, launch);
-    sleep(2); // what is attached for a holder's sake can be looked at while it is
+    if (argc < 6) {
+        sleep(2); // what is attached for a holder's sake can be looked at while it is
+        return 0;
+    }
+    int control = open_or_abort("/dev/nvidiactl");
+    open_or_abort("/dev/nvidia0");
+    sleep(3); // likewise at what they hold
+    measure("gpu-held-ioctl", calls, [&] { ioctl(device, _IO('t', 0)); });
+    measure("gpu-held-ioctl-0x2b", calls, [&] { ioctl(device, _IO('t', 0x2b)); });
+    measure("gpu-held-channel", calls, [&] { ask_for_channel(control); });
     return 0;
 }
