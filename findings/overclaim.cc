@@ -23,6 +23,12 @@ public:
                           "usage of device " + std::to_string(usage.device()) +
                               ", which is not in the inventory");
         }
+        for (const pb::Occupancy &row : entry.statement().occupancy()) {
+            if (entry.device(row.device()) == nullptr)
+                found.add(entry, "overclaim",
+                          "occupancy of device " + std::to_string(row.device()) +
+                              ", which is not in the inventory");
+        }
         if (entry.place.told_twice_ns > 0)
             found.add(entry, "overclaim",
                       "the window begins " + duration(entry.place.told_twice_ns) +
