@@ -57,10 +57,10 @@ std::vector<Imbalance> WindowBalance::imbalances() const {
             found.push_back(
                 {index, occupied + "held by one workload for " + duration(device.most_held_ns)});
         if (device.occupied_ns > most)
-            found.push_back({index, occupied + (device.rows == 0
-                                                    ? "held by nobody"
-                                                    : "held by all that are named for " +
-                                                          duration(device.held_ns))});
+            found.push_back(
+                {index, occupied + (device.rows == 0 ? "held by nobody"
+                                                     : "held by all that are named for " +
+                                                           duration(device.held_ns))});
     }
     return found;
 }

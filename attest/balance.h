@@ -3,8 +3,8 @@
 // to more than it was occupied; how long anybody held it is measured apart (Occupancy), and this
 // holds the one against the other. The agent, the collector and the auditor run this code.
 //
-// Between a window's end and the reading of its totals edges go on. One that falls there may be in a
-// workload's row and not yet in its device's, or the other way round, and is made up for in the
+// Between a window's end and the reading of its totals edges go on. One that falls there may be in
+// a workload's row and not yet in its device's, or the other way round, and is made up for in the
 // window after: twice reading_ns at both ends.
 #pragma once
 
@@ -26,11 +26,11 @@ constexpr uint64_t kCountedTogetherNs = 100'000'000;
 
 // One device in one window. Untracked files are in neither figure, so lower bounds balance too.
 struct DeviceBalance {
-    uint64_t rows = 0;          // workloads
-    uint64_t held_ns = 0;       // summed
-    uint64_t most_held_ns = 0;  // by one of them
-    uint64_t occupied_ns = 0;   // by anybody; 0: there is no row
-    uint64_t late_ns = 0;       // of that, nobody's at most
+    uint64_t rows = 0;         // workloads
+    uint64_t held_ns = 0;      // summed
+    uint64_t most_held_ns = 0; // by one of them
+    uint64_t occupied_ns = 0;  // by anybody; 0: there is no row
+    uint64_t late_ns = 0;      // of that, nobody's at most
 };
 
 struct Imbalance {

@@ -23,10 +23,10 @@ std::string seconds(uint64_t ns) {
 }
 
 std::vector<std::string> time_cells(const DeviceTimes &times, bool not_told) {
-    std::vector<std::string> cells = {
-        seconds(times.covered_ns), seconds(times.tenants_ns), seconds(times.unattributed_ns),
-        seconds(times.overlap_ns),
-        (times.idle_is_upper_bound ? "at most " : "") + seconds(times.idle_ns)};
+    std::vector<std::string> cells = {seconds(times.covered_ns), seconds(times.tenants_ns),
+                                      seconds(times.unattributed_ns), seconds(times.overlap_ns),
+                                      (times.idle_is_upper_bound ? "at most " : "") +
+                                          seconds(times.idle_ns)};
     if (not_told)
         cells.push_back(seconds(times.not_told_ns));
     return cells;

@@ -80,18 +80,18 @@ std::string devices(const Account &account) {
     if (!account.usage.device_times())
         return array(rows);
     for (const auto &[key, times] : account.usage.device_times()->rows())
-        rows.push_back(object({{"day", json_string(key.day)},
-                               {"host", json_string(key.host)},
-                               {"device", json_string(key.device)},
-                               {"model", json_string(key.model)},
-                               {"covered_seconds", decimal_seconds(times.covered_ns)},
-                               {"tenant_seconds", decimal_seconds(times.tenants_ns)},
-                               {"unattributed_seconds", decimal_seconds(times.unattributed_ns)},
-                               {"overlap_seconds", decimal_seconds(times.overlap_ns)},
-                               {"idle_seconds", decimal_seconds(times.idle_ns)},
-                               {"not_told_seconds", decimal_seconds(times.not_told_ns)},
-                               {"idle_is_upper_bound",
-                                times.idle_is_upper_bound ? "true" : "false"}}));
+        rows.push_back(
+            object({{"day", json_string(key.day)},
+                    {"host", json_string(key.host)},
+                    {"device", json_string(key.device)},
+                    {"model", json_string(key.model)},
+                    {"covered_seconds", decimal_seconds(times.covered_ns)},
+                    {"tenant_seconds", decimal_seconds(times.tenants_ns)},
+                    {"unattributed_seconds", decimal_seconds(times.unattributed_ns)},
+                    {"overlap_seconds", decimal_seconds(times.overlap_ns)},
+                    {"idle_seconds", decimal_seconds(times.idle_ns)},
+                    {"not_told_seconds", decimal_seconds(times.not_told_ns)},
+                    {"idle_is_upper_bound", times.idle_is_upper_bound ? "true" : "false"}}));
     return array(rows);
 }
 

@@ -152,8 +152,7 @@ int status_of(const Account &account) {
 
 // Takes the account of a log, `also` looking on, and prints what `text_of` makes of it.
 template <typename Text>
-int account(const Options &options, Text text_of, Holds *holds = nullptr,
-            bool of_devices = false) {
+int account(const Options &options, Text text_of, Holds *holds = nullptr, bool of_devices = false) {
     auto by = parse_all(options.by);
     if (!by)
         return fail(by.error());

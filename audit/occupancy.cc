@@ -106,8 +106,8 @@ void DeviceTimesSums::settle(const Window &window, std::map<DeviceTimesKey, Devi
         uint64_t sum = times.tenants_ns;
         add_to(sum, times.unattributed_ns);
         times.covered_ns = window.covered_ns;
-        // It was occupied for as long as its longest holder, and as all of them, at most; where that
-        // does not tell, and the host does, the host is asked.
+        // It was occupied for as long as its longest holder, and as all of them, at most; where
+        // that does not tell, and the host does, the host is asked.
         uint64_t least = std::min(device.most_held_ns, times.covered_ns);
         uint64_t most = std::min(std::max(sum, least), times.covered_ns);
         if (window.complete && window.balance.tells_occupancy())

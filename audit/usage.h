@@ -73,8 +73,8 @@ public:
     // Whose rates bound what can have been computed; it must outlive this.
     void bound_by(const DeviceTable &table) { table_ = &table; }
 
-    // Also where each device's time went, by as much of the above as is the device's. Of one tenant's
-    // or parent's usage there is none.
+    // Also where each device's time went, by as much of the above as is the device's. Of one
+    // tenant's or parent's usage there is none.
     void account_for_devices();
     const std::optional<DeviceTimesSums> &device_times() const { return device_times_; }
 

@@ -71,8 +71,8 @@ static __noinline void tell_newcomer(__u64 workload, __u32 device, struct task_s
     bpf_ringbuf_submit(newcomer, 0);
 }
 
-/* A workload's fresh entry is told, so that it is named while it is there, and with it `task`, whose
- * the file is. */
+/* A workload's fresh entry is told, so that it is named while it is there, and with it `task`,
+ * whose the file is. */
 static __noinline struct wire_usage *usage_of(__u64 workload, __u32 device,
                                               struct task_struct *task, __u64 now) {
     struct wire_usage_key key = {.workload = workload, .device = device};

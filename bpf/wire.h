@@ -54,8 +54,8 @@ struct wire_usage {
     __u64 found;
     __u64 releases;
     __u64 open_files;
-    __u64 untracked;   /* open files that found no room in holders: held_ns is a lower bound */
-    __u64 last_end_ns; /* the latest end of a file's hold; ends may be learnt out of order */
+    __u64 untracked;     /* open files that found no room in holders: held_ns is a lower bound */
+    __u64 last_end_ns;   /* the latest end of a file's hold; ends may be learnt out of order */
     __u64 last_begin_ns; /* the latest begin */
     __u64 late_ns;       /* of held_ns, nobody's at most */
 };

@@ -6,8 +6,8 @@
 // a holder was left out or shortened, a hold was made up, or one of the two was changed in the
 // kernel.
 // Does not prove: which of the two is wrong. Who leaves a holder out of both is not found so; hosts
-// whose agents do not measure it yet are not judged, nor windows with a part that is not in the log.
-// What a statement says that cannot be by itself is overclaim's.
+// whose agents do not measure it yet are not judged, nor windows with a part that is not in the
+// log. What a statement says that cannot be by itself is overclaim's.
 #include "attest/balance.h"
 #include "findings/rule.h"
 

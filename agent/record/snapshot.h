@@ -38,7 +38,7 @@ struct Snapshot {
     Instant at;
     uint64_t reading_ns = 0; // the totals were read until this long after `at`
     std::map<UsageKey, UsageTotals> usage;
-    bool tells_occupancy = false; // a device in use has a row of kAnybody
+    bool tells_occupancy = false;           // a device in use has a row of kAnybody
     std::map<std::string, uint64_t> losses; // place -> total; a place without loss is left out
     uint64_t scans = 0;                     // total
     uint64_t longest_scan_gap_ns = 0;       // since the snapshot before

@@ -44,7 +44,7 @@ struct Attested {
     std::vector<AttestedWindow> windows;
 
     std::map<std::string, uint64_t> losses() const;
-    pb::Usage sum(const AttestedKey &key) const; // open_files: at the end
+    pb::Usage sum(const AttestedKey &key) const;             // open_files: at the end
     pb::Occupancy occupied(const std::string &device) const; // summed
     // Where open files found no room, the window counts whole.
     uint64_t held_at_most(const AttestedKey &key) const;

@@ -57,9 +57,8 @@ TEST_P(Occupancy, IsTheUnionOfWhatItsHoldersDid) {
     Lab lab;
     std::string first = lab.cgroup("first");
     std::string second = lab.cgroup("second");
-    lab.write("tenants.d/lab.toml",
-              "[[tenant]]\nname = \"acme\"\nprefixes = [\"" +
-                  first.substr(cgroup2_mount().size()) + "\"]\n");
+    lab.write("tenants.d/lab.toml", "[[tenant]]\nname = \"acme\"\nprefixes = [\"" +
+                                        first.substr(cgroup2_mount().size()) + "\"]\n");
     lab.start_collector();
     lab.start_agent({"--hooks=" + GetParam()});
 

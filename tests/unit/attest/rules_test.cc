@@ -118,7 +118,8 @@ TEST_F(Rules, OccupancyIsToldOncePerDeviceAndAtMostTheWindow) {
     };
     uint64_t length = TestHost::kWindow;
     EXPECT_FALSE(alone(occupied(length, length)));
-    expect(alone(occupied(length + 1)), kImpossible, std::to_string(length + 1) + " ns in a window");
+    expect(alone(occupied(length + 1)), kImpossible,
+           std::to_string(length + 1) + " ns in a window");
     expect(alone(occupied(5, 6)), kImpossible, "of 5 ns 6 ns are nobody's");
     expect(alone([](auto &s) {
                s.add_occupancy();

@@ -144,9 +144,8 @@ TEST_F(IdleAudit, WhereOccupancyIsNotToldWhatFollowsFromTheRowsIsStillSaid) {
 }
 
 TEST_F(IdleAudit, FilesWithoutRoomMakeIdleAnUpperBound) {
-    say_changed(gpu1, [](pb::Statement &statement) {
-        statement.mutable_usage(0)->set_untracked(1);
-    });
+    say_changed(gpu1,
+                [](pb::Statement &statement) { statement.mutable_usage(0)->set_untracked(1); });
     EXPECT_EQ(csv(), "node:/dev/test0,10.000,4.000,0.000,0.000,6.000,0.000,true\n");
     Account taken = devices();
     EXPECT_NE(idle_table(*taken.usage.device_times()).find("at most 6.000 s"), std::string::npos);
