@@ -17,14 +17,17 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const Breach &breach : entry.opened.impossible)
             found.add(entry, "overclaim", printable(breach.reason));
+        std::set<uint32_t> unknown; // devices
         for (const pb::Usage &usage : entry.statement().usage()) {
-            if (entry.device(usage) == nullptr)
-                found.add(entry, "overclaim",
-                          "usage of device " + std::to_string(usage.device()) +
-                              ", which is not in the inventory");
+            if (entry.device(usage) != nullptr)
+                continue;
+            unknown.insert(usage.device());
+            found.add(entry, "overclaim",
+                      "usage of device " + std::to_string(usage.device()) +
+                          ", which is not in the inventory");
         }
         for (const pb::Occupancy &row : entry.statement().occupancy()) {
-            if (entry.device(row.device()) == nullptr)
+            if (entry.device(row.device()) == nullptr && unknown.insert(row.device()).second)
                 found.add(entry, "overclaim",
                           "occupancy of device " + std::to_string(row.device()) +
                               ", which is not in the inventory");

@@ -179,7 +179,7 @@ TEST_F(IdleAudit, TheReportClosesWithIt) {
           "\ncovered = tenants + unattributed - overlap (several at once) + idle\n"})
         EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
     EXPECT_NE(report_json(taken).find(
-                  R"("device": "node:/dev/test0", "model": "stand-in", "covered_seconds": 10.000, )"
+                  R"("device": "node:/dev/test0", "model": "", "covered_seconds": 10.000, )"
                   R"("tenant_seconds": 6.000, "unattributed_seconds": 5.000, )"
                   R"("overlap_seconds": 3.000, "idle_seconds": 2.000, "not_told_seconds": 0.000, )"
                   R"("idle_is_upper_bound": false)"),
