@@ -101,7 +101,7 @@ TEST_P(Occupancy, IsTheUnionOfWhatItsHoldersDid) {
         EXPECT_EQ(window.imbalances, std::vector<std::string>());
     }
 
-    Outcome report = lab.tally({"report", lab.log(), "--idle", "--csv"});
+    Outcome report = lab.tally({"report", lab.log(), "--idle", "--csv", "--device", kDevice});
     EXPECT_LE(report.status, 1) << report.output;
     auto rows = rows_of(report.output);
     ASSERT_EQ(rows.size(), 1U) << report.output;
