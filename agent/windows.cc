@@ -1,6 +1,7 @@
 #include "agent/windows.h"
 
 #include "agent/identity/opener.h"
+#include "attest/balance.h"
 
 #include <algorithm>
 #include <set>
@@ -335,10 +336,15 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
                         });
     if (Status sealed = outgoing.finish(statements); !sealed)
         log_.warning("names left as tokens without their boxes: " + sealed.error().message);
+    WindowBalance balance;
     for (const pb::Statement &statement : statements) {
         for (const pb::Workload &workload : statement.workloads())
             workloads_->told(workload.cgroup_id());
+        balance.add(statement);
     }
+    // Said all the same: what does not add up is for the auditor to see, who finds it too.
+    for (const Imbalance &imbalance : balance.imbalances())
+        log_.warning("device " + std::to_string(imbalance.device) + ": " + imbalance.what);
     workloads_->adopt(std::exchange(renamed_, {}));
     note_untracked(until);
     workloads_->forget_gone(holding(until)); // they have been told, and are nobody's baseline

@@ -68,7 +68,7 @@ void Windows::adopt(const Snapshot &at) {
 std::set<uint64_t> Windows::holding(const Snapshot &snapshot) const {
     std::set<uint64_t> holding;
     for (const auto &[key, totals] : snapshot.usage) {
-        if (totals.open_files > 0 || untracked_.contains(key))
+        if (key.workload != kAnybody && (totals.open_files > 0 || untracked_.contains(key)))
             holding.insert(key.workload);
     }
     return holding;

@@ -77,10 +77,7 @@ void check_parties(const pb::Statement &statement, std::vector<Breach> &breaches
 }
 
 void check_usage(const pb::Statement &statement, std::vector<Breach> &breaches) {
-    const pb::Window &window = statement.window();
-    uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
-    if (window.end_boottime_ns() < window.begin_boottime_ns())
-        length = 0;
+    uint64_t length = length_of(statement.window());
     std::set<std::pair<uint32_t, uint32_t>> rows;
     for (const pb::Usage &usage : statement.usage()) {
         std::string row =
@@ -100,11 +97,26 @@ void check_usage(const pb::Statement &statement, std::vector<Breach> &breaches) 
     }
 }
 
+void check_occupancy(const pb::Statement &statement, std::vector<Breach> &breaches) {
+    uint64_t length = length_of(statement.window());
+    std::set<uint32_t> rows;
+    if (statement.occupancy_size() > 0 && !statement.recording().tells_occupancy())
+        breaches.push_back(malformed("occupancy is told by a recording that does not measure it"));
+    for (const pb::Occupancy &occupancy : statement.occupancy()) {
+        std::string row = "occupancy of device " + number(occupancy.device());
+        if (!rows.insert(occupancy.device()).second)
+            breaches.push_back(malformed(row + ": two rows"));
+        if (occupancy.occupied_ns() > length)
+            breaches.push_back(impossible(row + ": " + number(occupancy.occupied_ns()) +
+                                          " ns in a window of " + number(length) + " ns"));
+        if (occupancy.late_ns() > occupancy.occupied_ns())
+            breaches.push_back(impossible(row + ": of " + number(occupancy.occupied_ns()) + " ns " +
+                                          number(occupancy.late_ns()) + " ns are nobody's"));
+    }
+}
+
 void check_work(const pb::Statement &statement, std::vector<Breach> &breaches) {
-    const pb::Window &window = statement.window();
-    uint64_t length = window.end_boottime_ns() - window.begin_boottime_ns();
-    if (window.end_boottime_ns() < window.begin_boottime_ns())
-        length = 0;
+    uint64_t length = length_of(statement.window());
     for (const pb::Work &work : statement.work()) {
         std::string row = "work seen by \"" + printable(work.source(), 32) + "\"";
         if (work.source().empty() || work.grade() == pb::GRADE_UNSPECIFIED ||
@@ -178,6 +190,11 @@ std::optional<Breach> check_devices(const ChainHead &head, const pb::Statement &
             return impossible("usage of device " + number(usage.device()) +
                               ", which is not in the inventory");
     }
+    for (const pb::Occupancy &occupancy : statement.occupancy()) {
+        if (!known.contains(occupancy.device()))
+            return impossible("occupancy of device " + number(occupancy.device()) +
+                              ", which is not in the inventory");
+    }
     for (const pb::Work &work : statement.work()) {
         if (work.has_device() && !known.contains(work.device()))
             return impossible("work on device " + number(work.device()) +
@@ -196,6 +213,7 @@ std::vector<Breach> breaches_of(const pb::Statement &statement) {
     }
     check_parties(statement, breaches);
     check_usage(statement, breaches);
+    check_occupancy(statement, breaches);
     check_work(statement, breaches);
     return breaches;
 }

@@ -26,11 +26,19 @@ struct Breach {
 //   window: begin < end on CLOCK_BOOTTIME (a wall clock that steps is a finding, not a breach)
 //   inventory: distinct indices; usage: workload in range, one row per (workload, device)
 //   held <= window; nothing held without an open, found or already open file
+//   occupancy: one row per device, occupied <= window, late <= occupied; none that is not told
 //   work: of a workload in range or a device, with a source and a grade; busy <= window x capacity
 //   recording: a rung is named, and the time since when it records is before the window's end
 std::optional<Breach> check_statement(const pb::Statement &statement);
 // All that it breaks, the first first: an auditor tells what cannot be read from what cannot be.
 std::vector<Breach> breaches_of(const pb::Statement &statement);
+
+// Zero for a window that ends before it begins.
+inline uint64_t length_of(const pb::Window &window) {
+    return window.end_boottime_ns() > window.begin_boottime_ns()
+               ? window.end_boottime_ns() - window.begin_boottime_ns()
+               : 0;
+}
 
 // Files without room in the recording's maps were, or may have been, held beside those counted: the
 // upper bound is the window's length.
@@ -57,7 +65,8 @@ struct ChainHead {
 //   same host; sequence one up (below: replayed, above: skipped); previous names the head's bytes
 //   parts of one window follow each other and share it; else, on the same boot, the window begins
 //   where the last ended; on another boot, the wall clock does not matter here (it is a finding)
-//   the first statement of a chain and of a boot brings the inventory; usage names known devices
+//   the first statement of a chain and of a boot brings the inventory; usage, occupancy and work
+//   name known devices
 std::optional<Breach> check_follows(const ChainHead &head, const pb::Statement &statement);
 
 // The head after a statement that passed both, whose attestation bytes hash to `digest`.

@@ -76,6 +76,27 @@ std::string usage(const Account &account) {
     return array(rows);
 }
 
+std::string devices(const Account &account) {
+    std::vector<std::string> rows;
+    if (!account.usage.device_times())
+        return array(rows);
+    for (const auto &[key, times] : account.usage.device_times()->rows())
+        rows.push_back(
+            object({{"day", json_string(key.day)},
+                    {"host", json_string(key.host)},
+                    {"device", json_string(key.device)},
+                    {"model", json_string(key.model)},
+                    {"covered_seconds", decimal_seconds(times.covered_ns)},
+                    {"tenant_seconds", decimal_seconds(times.tenants_ns)},
+                    {"service_seconds", decimal_seconds(times.services_ns)},
+                    {"unattributed_seconds", decimal_seconds(times.unattributed_ns)},
+                    {"overlap_seconds", decimal_seconds(times.overlap_ns)},
+                    {"idle_seconds", decimal_seconds(times.idle_ns)},
+                    {"not_told_seconds", decimal_seconds(times.not_told_ns)},
+                    {"idle_is_upper_bound", times.idle_is_upper_bound ? "true" : "false"}}));
+    return array(rows);
+}
+
 std::string recording(const Account &account) {
     std::vector<std::string> rows;
     for (const auto &[value, sum] : account.usage.rungs()) {
@@ -146,6 +167,7 @@ std::string text_of(const Account &account, const Members &members) {
 std::string report_json(const Account &account) {
     return text_of(account, {{"hosts", hosts(account)},
                              {"usage", usage(account)},
+                             {"devices", devices(account)},
                              {"recording", recording(account)},
                              {"findings", findings(account)}});
 }

@@ -10,7 +10,7 @@
 
 namespace tally {
 
-// hosts, usage (as the CSV's rows), recording and findings.
+// hosts, usage and devices (as the CSVs' rows), recording and findings.
 std::string report_json(const Account &account);
 
 // findings alone: [{kind, host, sequence, log_index, text, id, state, explanation, explanations}]:

@@ -4,6 +4,7 @@
 #include "audit/concurrent.h"
 #include "audit/copy.h"
 #include "audit/explain.h"
+#include "audit/idle.h"
 #include "audit/json.h"
 #include "audit/keys.h"
 #include "audit/options.h"
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
@@ -137,13 +139,20 @@ Result<std::set<By>> parse_all(const std::vector<std::string> &words) {
     return all;
 }
 
+bool is_of_devices(const std::vector<std::string> &by) {
+    return std::all_of(by.begin(), by.end(), [](const std::string &word) {
+        return word == "device" || word == "host" || word == "model" || word == "day";
+    });
+}
+
 // Explained findings are shown, and need nobody's attention any more.
 int status_of(const Account &account) {
     return open_among(account.findings) == 0 ? kClean : kFindings;
 }
 
 // Takes the account of a log, `also` looking on, and prints what `text_of` makes of it.
-template <typename Text> int account(const Options &options, Text text_of, Holds *holds = nullptr) {
+template <typename Text>
+int account(const Options &options, Text text_of, Holds *holds = nullptr, bool of_devices = false) {
     auto by = parse_all(options.by);
     if (!by)
         return fail(by.error());
@@ -158,6 +167,8 @@ template <typename Text> int account(const Options &options, Text text_of, Holds
     UsageSums usage(opened->question, *by, options.focus);
     if (options.work)
         usage.bound_by(options.table);
+    if (of_devices)
+        usage.account_for_devices();
     auto taken =
         take_account(opened->source, opened->trust, std::move(usage), opened->walk(options), also);
     if (!taken)
@@ -172,6 +183,27 @@ int account(const Options &options, std::string (*text_of)(const Account &)) {
     return account(options, [&](const Account &taken, const Question &) -> Result<std::string> {
         return text_of(taken);
     });
+}
+
+int report(const Options &options) {
+    if (options.work)
+        return account(options, options.csv ? work_csv : work_table);
+    if (options.focus)
+        return account(options, report_focus);
+    return account(
+        options,
+        [&](const Account &taken, const Question &) -> Result<std::string> {
+            const auto &times = taken.usage.device_times();
+            if (options.idle && (!times || !is_of_devices(options.by)))
+                return Error{"--idle: a device's time is nobody's alone: ask without --tenant and "
+                             "--parent, by device, host, model or day"};
+            if (options.idle)
+                return options.csv ? idle_csv(*times) : idle_table(*times);
+            return options.csv    ? report_csv(taken)
+                   : options.json ? report_json(taken)
+                                  : report_table(taken);
+        },
+        nullptr, /*of_devices=*/true);
 }
 
 int verify_bundle(const Options &options) {
@@ -315,12 +347,7 @@ int dispatch(const CLI::App &app, const Options &options) {
                                       : concurrent_table(rows, options.by_parent);
             },
             &holds);
-    if (options.work)
-        return account(options, options.csv ? work_csv : work_table);
-    return account(options, options.focus  ? report_focus
-                            : options.csv  ? report_csv
-                            : options.json ? report_json
-                                           : report_table);
+    return report(options);
 }
 
 int run(int argc, char **argv) {

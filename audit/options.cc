@@ -96,9 +96,16 @@ void add_report(CLI::App &app, Options &options) {
         report.add_flag("--focus", options.focus, "CSV with the column names of FinOps FOCUS")
             ->excludes(csv)
             ->excludes(json);
+    CLI::Option *work =
+        report
+            .add_flag("--work", options.work,
+                      "what could have been computed at most, and each source's evidence of work")
+            ->excludes(focus)
+            ->excludes(json);
     report
-        .add_flag("--work", options.work,
-                  "what could have been computed at most, and each source's evidence of work")
+        .add_flag("--idle", options.idle,
+                  "where each device's time went, idle too; by device, host, model or day")
+        ->excludes(work)
         ->excludes(focus)
         ->excludes(json);
 }

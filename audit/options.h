@@ -37,6 +37,7 @@ struct Options {
     bool csv = false;
     bool focus = false;
     bool work = false;
+    bool idle = false;
     std::string what;               // of `tally timeline`
     std::vector<std::string> which; // of `tally show`
 };

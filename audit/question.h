@@ -27,6 +27,10 @@ struct Question {
     bool covers(const Entry &entry, const pb::Usage &usage) const {
         return covers(entry, &entry.workload(usage), usage.device());
     }
+    // The device, whoever may hold it; no tenant and no parent is asked for.
+    bool covers(const Entry &entry, uint32_t device) const {
+        return covers(entry, nullptr, device);
+    }
     // Work of nobody in particular, or on no device in particular, is nobody's or no device's.
     bool covers(const Entry &entry, const pb::Work &work) const;
 

@@ -1,6 +1,7 @@
 #include "audit/report.h"
 
 #include "attest/parties.h"
+#include "audit/idle.h"
 #include "base/text.h"
 #include "findings/names.h"
 
@@ -148,7 +149,10 @@ std::string host_table(const Account &account) {
 } // namespace
 
 std::string report_table(const Account &account) {
-    std::string text = usage_table(account) + "\n" + host_table(account) + "\n";
+    std::string text = usage_table(account) + "\n";
+    if (account.usage.device_times())
+        text += idle_table(*account.usage.device_times()) + "\n";
+    text += host_table(account) + "\n";
     for (const auto &[number, sum] : account.usage.rungs()) {
         auto rung = static_cast<pb::Rung>(number);
         text += "recorded on rung " + rung_name(rung) + ": " + rung_precision(rung) +

@@ -128,6 +128,17 @@ void add_usage(Page &page, const Entry &entry) {
                            : ""));
 }
 
+void add_occupancy(Page &page, const Entry &entry) {
+    for (const pb::Occupancy &row : entry.statement().occupancy())
+        page.line("occupancy",
+                  "device " + std::to_string(row.device()) + " (" +
+                      printable(entry.device_id(row.device())) + "): held by anybody for " +
+                      duration(row.occupied_ns()) +
+                      (row.late_ns() > 0 ? ", of which " + duration(row.late_ns()) +
+                                               " nobody's at most: an end was learnt late"
+                                         : ""));
+}
+
 void add_work(Page &page, const Entry &entry) {
     for (const pb::Work &work : entry.statement().work()) {
         std::string text =
@@ -229,6 +240,7 @@ std::string describe(const Entry &entry, const Unsealer *unsealer) {
     Page page(kLabelWidth);
     add_chain(page, entry);
     add_usage(page, entry);
+    add_occupancy(page, entry);
     add_work(page, entry);
     add_recording(page, entry.statement().recording());
     add_inventory(page, entry.statement().inventory());

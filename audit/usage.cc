@@ -51,6 +51,12 @@ UsageSums::UsageSums(Question question, std::set<By> by, bool payers)
         by_ = {By::kTenant, By::kParent, By::kHost, By::kDevice, By::kWorkload};
 }
 
+void UsageSums::account_for_devices() {
+    if (question_.tenant.empty() && question_.parent.empty())
+        device_times_.emplace(question_, DeviceTimesBy{is_by(By::kDay), is_by(By::kHost),
+                                                       is_by(By::kDevice), is_by(By::kModel)});
+}
+
 UsageKey UsageSums::key_of(const Entry &entry, const pb::Workload *workload,
                            std::optional<uint32_t> device) const {
     std::string party = workload == nullptr ? "" : party_of(*workload);
@@ -117,6 +123,8 @@ void UsageSums::add_work(const Entry &entry) {
 }
 
 void UsageSums::add(const Entry &entry) {
+    if (device_times_)
+        device_times_->add(entry);
     if (!entry.counts())
         return; // said before
     const pb::Statement &statement = entry.statement();

@@ -1,6 +1,7 @@
 // Who held what, summed over a log: the figures of `tally report`.
 #pragma once
 
+#include "audit/occupancy.h"
 #include "audit/question.h"
 #include "findings/device_table.h"
 
@@ -74,6 +75,11 @@ public:
     // Whose rates bound what can have been computed; it must outlive this.
     void bound_by(const DeviceTable &table) { table_ = &table; }
 
+    // Also where each device's time went, by as much of the above as is the device's. Of one
+    // tenant's or parent's usage there is none.
+    void account_for_devices();
+    const std::optional<DeviceTimesSums> &device_times() const { return device_times_; }
+
     // Takes a host's attestations in order.
     void add(const Entry &entry);
     // Without rows in which nothing was held, opened or found; tenants by name, then services, then
@@ -96,6 +102,7 @@ private:
     bool default_;
     bool payers_;
     const DeviceTable *table_ = nullptr;
+    std::optional<DeviceTimesSums> device_times_;
     std::map<UsageKey, UsageSum> sums_;
     std::map<int, RungSum> rungs_;
 };

@@ -107,7 +107,7 @@ static __noinline void hold_file(struct file *file, struct task_struct *task, __
     struct wire_usage_key usage_key = {.workload = workload, .device = device};
     struct wire_holder fresh = {.device = device};
     struct wire_holder *known;
-    struct wire_usage *total;
+    struct wire_usage *total, *anybody;
     struct wire_file *shared;
     __u64 now;
 
@@ -145,7 +145,9 @@ static __noinline void hold_file(struct file *file, struct task_struct *task, __
         return;
     }
 
-    total = usage_of(&usage_key, task, now);
+    /* Both or neither: what counts as held by somebody counts as held. */
+    anybody = usage_of(WIRE_ANYBODY, device, task, now);
+    total = anybody ? usage_of(workload, device, task, now) : NULL;
     if (!total) {
         count_loss(WIRE_LOSS_USAGE_FULL);
         return;
@@ -177,8 +179,10 @@ static __noinline void hold_file(struct file *file, struct task_struct *task, __
     __sync_fetch_and_add(&state->holder_count, 1);
     if (evidence != SEEN_OPENING)
         __sync_fetch_and_add(&total->found, 1);
-    if (__sync_fetch_and_add(&total->open_files, 1) == 0)
-        __sync_fetch_and_add(&total->held_ns, -now);
+    if (begin_one(total, now)) {
+        __sync_fetch_and_add(&anybody->found, 1);
+        begin_one(anybody, now);
+    }
     __sync_fetch_and_add(&shared->holders, 1);
 }
 

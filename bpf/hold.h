@@ -71,18 +71,47 @@ static __noinline void tell_newcomer(__u64 workload, __u32 device, struct task_s
     bpf_ringbuf_submit(newcomer, 0);
 }
 
-/* A fresh entry is told, so that its workload is named while it is there, and with it `task`, whose
- * the file is. */
-static __always_inline struct wire_usage *usage_of(const struct wire_usage_key *key,
-                                                   struct task_struct *task, __u64 now) {
-    struct wire_usage *found = bpf_map_lookup_elem(&usage, key);
+/* A workload's fresh entry is told, so that it is named while it is there, and with it `task`,
+ * whose the file is. */
+static __noinline struct wire_usage *usage_of(__u64 workload, __u32 device,
+                                              struct task_struct *task, __u64 now) {
+    struct wire_usage_key key = {.workload = workload, .device = device};
+    struct wire_usage *found = bpf_map_lookup_elem(&usage, &key);
     struct wire_usage fresh = {};
 
     if (found)
         return found;
-    if (bpf_map_update_elem(&usage, key, &fresh, BPF_NOEXIST) == 0)
-        tell_newcomer(key->workload, key->device, task, now);
-    return bpf_map_lookup_elem(&usage, key);
+    if (bpf_map_update_elem(&usage, &key, &fresh, BPF_NOEXIST) == 0 && workload != WIRE_ANYBODY)
+        tell_newcomer(workload, device, task, now);
+    return bpf_map_lookup_elem(&usage, &key);
+}
+
+/* Whether it is the first. */
+static __always_inline int begin_one(struct wire_usage *total, __u64 now) {
+    if (now > total->last_begin_ns)
+        total->last_begin_ns = now; /* before it counts: see end_one */
+    if (__sync_fetch_and_add(&total->open_files, 1) != 0)
+        return 0;
+    __sync_fetch_and_add(&total->held_ns, -now);
+    return 1;
+}
+
+/* Whether it was the last. */
+static __always_inline int end_one(struct wire_usage *total, __u64 at) {
+    __u64 last = total->last_end_ns;
+    __u64 begin;
+    int was_last;
+
+    __sync_fetch_and_add(&total->releases, 1);
+    if (at > last) /* another CPU may have been first; then its end is as late as ours */
+        __sync_val_compare_and_swap(&total->last_end_ns, last, at);
+    was_last = __sync_fetch_and_sub(&total->open_files, 1) == 1;
+    begin = total->last_begin_ns;
+    if (begin > at)
+        __sync_fetch_and_add(&total->late_ns, begin - at);
+    if (was_last)
+        __sync_fetch_and_add(&total->held_ns, total->last_end_ns);
+    return was_last;
 }
 
 static __always_inline struct wire_file *file_entry(__u64 file, __u64 workload, __u32 device) {
@@ -101,7 +130,6 @@ static __always_inline void end_hold(struct wire_state *state, const struct wire
     struct wire_usage_key usage_key = {.workload = key->workload, .device = device};
     struct wire_usage *total;
     struct wire_file *shared;
-    __u64 last;
 
     if (bpf_map_delete_elem(&holders, key) != 0)
         return;
@@ -113,12 +141,13 @@ static __always_inline void end_hold(struct wire_state *state, const struct wire
     total = bpf_map_lookup_elem(&usage, &usage_key);
     if (!total)
         return;
-    __sync_fetch_and_add(&total->releases, 1);
-    last = total->last_end_ns;
-    if (at > last) /* another CPU may have been first; then its end is as late as ours */
-        __sync_val_compare_and_swap(&total->last_end_ns, last, at);
-    if (__sync_fetch_and_sub(&total->open_files, 1) == 1)
-        __sync_fetch_and_add(&total->held_ns, total->last_end_ns);
+    if (!end_one(total, at))
+        return;
+    at = total->last_end_ns; /* the workload's */
+    usage_key.workload = WIRE_ANYBODY;
+    total = bpf_map_lookup_elem(&usage, &usage_key);
+    if (total)
+        end_one(total, at);
 }
 
 struct one_file {

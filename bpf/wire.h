@@ -16,7 +16,7 @@
  * adopts them as they are; another reads the totals by the names of their members (BTF) and starts
  * afresh. Raise it with any change of layout or meaning.
  */
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 
 /* Up to this many device numbers at a time (map capacity). */
 #define WIRE_MAX_NODES 4096
@@ -28,17 +28,25 @@
  * so that a hook which no longer fires is found out. Hooks count it in wire_state.canary alone. */
 #define WIRE_CANARY ((__u32)-1)
 
-/* usage: one entry per (workload, device). A workload is a cgroup v2 id. */
+/* usage: one entry per (workload, device), and one per device of whoever holds it. A workload is a
+ * cgroup v2 id. */
 struct wire_usage_key {
     __u64 workload;
     __u32 device;
     __u32 zero;
 };
 
+/* No cgroup's id: the entry says how long anybody held the device. Its files are the workloads that
+ * hold it: `found` when they come to, of whom each counts once, however many files it has. */
+#define WIRE_ANYBODY 0
+
 /*
  * Totals since the entry was made; they only grow. held_ns is a running sum without a lock: the
  * first open file subtracts the time of its opening, the last release adds its own. So while
  * open_files > 0 the time held up to `now` is held_ns + now (modulo 2^64), else held_ns.
+ *
+ * An end that is learnt late, after another file's begin, joins what may have been two holds. The
+ * time in between was nobody's; it is at most what late_ns grows by, from that end to that begin.
  */
 struct wire_usage {
     __u64 held_ns; /* CLOCK_BOOTTIME */
@@ -46,8 +54,10 @@ struct wire_usage {
     __u64 found;
     __u64 releases;
     __u64 open_files;
-    __u64 untracked;   /* open files that found no room in holders: held_ns is a lower bound */
-    __u64 last_end_ns; /* the latest end of a file's hold; ends may be learnt out of order */
+    __u64 untracked;     /* open files that found no room in holders: held_ns is a lower bound */
+    __u64 last_end_ns;   /* the latest end of a file's hold; ends may be learnt out of order */
+    __u64 last_begin_ns; /* the latest begin */
+    __u64 late_ns;       /* of held_ns, nobody's at most */
 };
 
 /* holders: one entry per open device file and workload that has it in a descriptor table. */
@@ -186,7 +196,7 @@ struct wire_state {
 /* losses: one counter for every place that can drop something. */
 enum wire_loss {
     WIRE_LOSS_HOLDERS_FULL, /* an open file was not recorded */
-    WIRE_LOSS_USAGE_FULL,   /* a (workload, device) was not recorded */
+    WIRE_LOSS_USAGE_FULL,   /* an open file was not recorded for want of a (workload, device) */
     WIRE_LOSS_EDGES_FULL,   /* a hold was counted, its name may come late */
     WIRE_LOSS_UNREADABLE,   /* kernel memory could not be read: an open may have been missed */
     WIRE_LOSS_TABLE_LONG,   /* a descriptor table too long to walk: left to the next scan */
@@ -214,7 +224,7 @@ static_assert(std::has_unique_object_representations_v<wire_usage_key> &&
 #endif
 
 WIRE_ASSERT(sizeof(struct wire_usage_key) == 16, "wire_usage_key");
-WIRE_ASSERT(sizeof(struct wire_usage) == 56, "wire_usage");
+WIRE_ASSERT(sizeof(struct wire_usage) == 72, "wire_usage");
 WIRE_ASSERT(sizeof(struct wire_holder_key) == 16, "wire_holder_key");
 WIRE_ASSERT(sizeof(struct wire_holder) == 32, "wire_holder");
 WIRE_ASSERT(sizeof(struct wire_file) == 40, "wire_file");

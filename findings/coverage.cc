@@ -12,6 +12,12 @@ uint64_t paused_ns(const pb::Statement &statement) {
     return since > begin ? std::min(since - begin, length_of(statement.window())) : 0;
 }
 
+uint64_t covered_ns(const Entry &entry) {
+    uint64_t length = length_of(entry.statement().window());
+    return length -
+           std::max(paused_ns(entry.statement()), std::min(entry.place.told_twice_ns, length));
+}
+
 std::vector<Gap> Coverage::add(const Entry &entry) {
     const pb::Statement &statement = entry.statement();
     const pb::Window &window = statement.window();
@@ -43,11 +49,10 @@ std::vector<Gap> Coverage::add(const Entry &entry) {
     host.begin_boottime_ns = window.begin_boottime_ns();
     host.end_wall_ns = window.end_wall_ns();
 
-    uint64_t length = length_of(window);
     uint64_t paused = paused_ns(statement);
     if (paused > 0)
         gaps.push_back({window.begin_wall_ns(), paused, Gap::Cause::kPaused});
-    add_to(host.covered_ns, length - std::max(paused, std::min(entry.place.told_twice_ns, length)));
+    add_to(host.covered_ns, covered_ns(entry));
     for (const Gap &gap : gaps)
         add_to(host.uncovered_ns, gap.length_ns);
     if (!gaps.empty())

@@ -37,6 +37,9 @@ struct HostCoverage {
 // Of a window, how long nothing was recorded at its beginning.
 uint64_t paused_ns(const pb::Statement &statement);
 
+// Of a window, how much counts as covered: neither paused nor told before.
+uint64_t covered_ns(const Entry &entry);
+
 struct Gap {
     enum class Cause {
         kBetweenBoots, // nobody but the wall clock knows how long

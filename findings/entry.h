@@ -64,11 +64,4 @@ struct Entry {
     }
 };
 
-// Zero for a window that ends before it begins.
-inline uint64_t length_of(const pb::Window &window) {
-    return window.end_boottime_ns() > window.begin_boottime_ns()
-               ? window.end_boottime_ns() - window.begin_boottime_ns()
-               : 0;
-}
-
 } // namespace tally

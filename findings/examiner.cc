@@ -11,6 +11,7 @@ Examiner::Examiner(const Limits &limits) {
     rules_.push_back(order_rule());
     rules_.push_back(key_rule());
     rules_.push_back(overclaim_rule());
+    rules_.push_back(not_conserved_rule());
     rules_.push_back(silence_rule(limits));
     rules_.push_back(clock_rule(limits));
     rules_.push_back(unattributed_rule());

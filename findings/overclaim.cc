@@ -17,10 +17,19 @@ public:
     void see(const Entry &entry, std::span<const Gap>, Found &found) override {
         for (const Breach &breach : entry.opened.impossible)
             found.add(entry, "overclaim", printable(breach.reason));
+        std::set<uint32_t> unknown; // devices
         for (const pb::Usage &usage : entry.statement().usage()) {
-            if (entry.device(usage) == nullptr)
+            if (entry.device(usage) != nullptr)
+                continue;
+            unknown.insert(usage.device());
+            found.add(entry, "overclaim",
+                      "usage of device " + std::to_string(usage.device()) +
+                          ", which is not in the inventory");
+        }
+        for (const pb::Occupancy &row : entry.statement().occupancy()) {
+            if (entry.device(row.device()) == nullptr && unknown.insert(row.device()).second)
                 found.add(entry, "overclaim",
-                          "usage of device " + std::to_string(usage.device()) +
+                          "occupancy of device " + std::to_string(row.device()) +
                               ", which is not in the inventory");
         }
         if (entry.place.told_twice_ns > 0)

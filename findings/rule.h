@@ -44,6 +44,7 @@ std::unique_ptr<Rule> replay_rule();
 std::unique_ptr<Rule> order_rule();
 std::unique_ptr<Rule> key_rule();
 std::unique_ptr<Rule> overclaim_rule();
+std::unique_ptr<Rule> not_conserved_rule();
 std::unique_ptr<Rule> silence_rule(const Limits &limits);
 std::unique_ptr<Rule> clock_rule(const Limits &limits);
 std::unique_ptr<Rule> unattributed_rule();

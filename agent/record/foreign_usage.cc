@@ -69,6 +69,7 @@ void bend(UsageTotals &totals, const UsageTotals &before, uint64_t window) {
     totals.found = std::max(totals.found, before.found);
     totals.releases = std::max(totals.releases, before.releases);
     totals.untracked = std::max(totals.untracked, before.untracked);
+    totals.late_ns = std::max(totals.late_ns, before.late_ns);
 }
 
 } // namespace
@@ -103,6 +104,7 @@ Result<Totals> read_foreign_usage(int map, uint64_t at_ns, const Reading &before
         out.found = value_layout.read(value, "found");
         out.releases = value_layout.read(value, "releases");
         out.untracked = value_layout.read(value, "untracked");
+        out.late_ns = value_layout.read(value, "late_ns");
         auto earlier = before.totals.find(name);
         bend(out, earlier == before.totals.end() ? UsageTotals{} : earlier->second,
              at_ns - before.boottime_ns);

@@ -86,6 +86,7 @@ Result<std::optional<Recorder::HandOver>> Recorder::hand_over(const Snapshot &at
     if (!own)
         return own.error();
     totals.own.usage = std::move(*own);
+    totals.own.reading_ns = now().boottime_ns - totals.own.at.boottime_ns;
     resume(totals.own);
     TALLY_TRY(kernel_.forget_inherited());
     return std::optional(std::move(totals));
@@ -163,6 +164,7 @@ Result<Snapshot> Recorder::snapshot_at(const Instant &at) {
     if (!usage)
         return usage.error();
     snapshot.usage = std::move(*usage);
+    snapshot.tells_occupancy = true;
     snapshot.reading_ns = now().boottime_ns - at.boottime_ns;
     auto losses = read_losses();
     if (!losses)

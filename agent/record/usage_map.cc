@@ -9,6 +9,8 @@
 
 namespace tally {
 
+static_assert(kAnybody == WIRE_ANYBODY);
+
 std::optional<UsageTotals> settle(const wire_usage &raw, const UsageTotals &before, uint64_t window,
                                   uint64_t at) {
     uint64_t held = raw.open_files > 0 ? raw.held_ns + at : raw.held_ns;
@@ -18,7 +20,8 @@ std::optional<UsageTotals> settle(const wire_usage &raw, const UsageTotals &befo
     if (grown < -off || grown > most + off)
         return std::nullopt;
     held = before.held_ns + static_cast<uint64_t>(std::clamp<int64_t>(grown, 0, most));
-    UsageTotals totals{held, raw.opens, raw.found, raw.releases, raw.open_files, raw.untracked};
+    UsageTotals totals{held,           raw.opens,     raw.found,  raw.releases,
+                       raw.open_files, raw.untracked, raw.late_ns};
     // Held past `at`, so still open then: the release, and the time until it, are the next
     // window's.
     if (grown > most && raw.open_files == 0 && raw.releases > before.releases) {

@@ -70,6 +70,7 @@ Status Chain::append_one(pb::Statement statement) {
 void put_totals(pb::Baseline &baseline, const Snapshot &snapshot) {
     baseline.set_boottime_ns(snapshot.at.boottime_ns);
     baseline.set_wall_ns(snapshot.at.wall_ns);
+    baseline.set_reading_ns(snapshot.reading_ns);
     for (const auto &[key, totals] : snapshot.usage) {
         pb::Total &out = *baseline.add_totals();
         out.set_cgroup_id(key.workload);
@@ -80,6 +81,7 @@ void put_totals(pb::Baseline &baseline, const Snapshot &snapshot) {
         out.set_releases(totals.releases);
         out.set_open_files(totals.open_files);
         out.set_untracked(totals.untracked);
+        out.set_late_ns(totals.late_ns);
     }
     for (const auto &[place, count] : snapshot.losses) {
         pb::Loss &out = *baseline.add_losses();
@@ -91,10 +93,11 @@ void put_totals(pb::Baseline &baseline, const Snapshot &snapshot) {
 Snapshot totals_of(const pb::Baseline &baseline) {
     Snapshot snapshot;
     snapshot.at = {baseline.boottime_ns(), baseline.wall_ns()};
+    snapshot.reading_ns = baseline.reading_ns();
     for (const pb::Total &total : baseline.totals())
         snapshot.usage[{total.cgroup_id(), total.device()}] = {
-            total.held_ns(),  total.opens(),      total.found(),
-            total.releases(), total.open_files(), total.untracked()};
+            total.held_ns(),    total.opens(),     total.found(),  total.releases(),
+            total.open_files(), total.untracked(), total.late_ns()};
     for (const pb::Loss &loss : baseline.losses())
         snapshot.losses[loss.place()] = loss.count();
     return snapshot;

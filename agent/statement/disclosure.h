@@ -40,6 +40,7 @@ enum class Kind {
     kChain,
     kDevices,
     kUsage,
+    kOccupancy,
     kWork,
     kRecording,
     kAgent,

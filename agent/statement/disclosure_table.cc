@@ -65,6 +65,8 @@ const std::vector<KindRow> &disclosure_table() {
         {Kind::kUsage, "use: which device, how long, how often", kAlways,
          "usage.device usage.workload usage.held_ns usage.opens usage.found usage.releases "
          "usage.open_files usage.untracked usage.was_untracked"},
+        {Kind::kOccupancy, "devices: how long anybody held them", kAlways,
+         "occupancy.device occupancy.occupied_ns occupancy.late_ns"},
         {Kind::kWork, "evidence of work: how long, how often, by source", kAlways,
          "work.source work.grade work.workload work.device work.engine work.busy_ns "
          "work.capacity work.active_seconds work.memory_bytes work.counts.what work.counts.count"},
@@ -74,7 +76,8 @@ const std::vector<KindRow> &disclosure_table() {
          "recording.losses.count recording.usage_map.entries recording.usage_map.capacity "
          "recording.holder_map.entries recording.holder_map.capacity recording.hooks.name "
          "recording.hooks.attached recording.hooks.reason recording.hooks.tag "
-         "recording.sources.name recording.sources.at_work recording.sources.reason"},
+         "recording.sources.name recording.sources.at_work recording.sources.reason "
+         "recording.tells_occupancy recording.begin_reading_ns"},
         {Kind::kAgent, "agent: version, kernel, configuration's hash", kAlways,
          "agent.version agent.build_id agent.config_digest agent.kernel agent.privacy"},
         {Kind::kSealing, "whose key boxes are for, and the boxes", kAlways,

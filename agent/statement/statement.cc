@@ -37,6 +37,8 @@ void describe_recording(pb::Recording &recording, const WindowFacts &facts) {
     recording.set_scans(after.scans - before.scans);
     recording.set_longest_scan_gap_ns(after.longest_scan_gap_ns);
     recording.set_reading_ns(after.reading_ns);
+    recording.set_begin_reading_ns(before.reading_ns);
+    recording.set_tells_occupancy(after.tells_occupancy);
     recording.mutable_usage_map()->set_entries(static_cast<uint32_t>(after.usage.size()));
     recording.mutable_usage_map()->set_capacity(after.usage_capacity);
     recording.mutable_holder_map()->set_entries(after.holders);
@@ -72,6 +74,13 @@ public:
         row.set_open_files(static_cast<uint32_t>(until.open_files));
         row.set_untracked(until.untracked - since.untracked);
         row.set_was_untracked(was_untracked);
+    }
+
+    void add_occupancy(uint32_t device, const UsageTotals &since, const UsageTotals &until) {
+        pb::Occupancy &row = *statement_.add_occupancy();
+        row.set_device(device);
+        row.set_occupied_ns(until.held_ns - since.held_ns);
+        row.set_late_ns(std::min(until.late_ns - since.late_ns, row.occupied_ns()));
     }
 
     void add(const SourcedWork &work, const std::optional<uint32_t> &device,
@@ -287,9 +296,14 @@ std::vector<pb::Statement> make_statements(const WindowFacts &facts,
         UsageTotals since = earlier == facts.before.usage.end() ? UsageTotals{} : earlier->second;
         bool was_untracked = facts.untracked.contains(key);
         bool quiet = until == since && until.open_files == 0 && !was_untracked;
-        if (quiet)
+        if (quiet || (key.workload == kAnybody && !facts.after.tells_occupancy))
             continue;
         make_room();
+        if (key.workload == kAnybody) {
+            rows->add_occupancy(key.device, since, until);
+            added(0);
+            continue;
+        }
         rows->add(key, since, until, was_untracked, name);
         added(0);
         held[key.workload].insert(key.device);

@@ -7,7 +7,8 @@ C2SP tlog-tiles, tlog-checkpoint and signed-note; RFC 6962 hashes; DSSE; X.509; 
 and the field numbers of attest/statement.proto and attest/explanation.proto. Standard library and the
 `cryptography` package. Prints, as CSV, host,tenant,device,held_ns for what all statements of the log
 add up to, then a line "explains KIND@INDEX of HOST, sequence N, by WHO: WHY" (or "withdraws") for each
-that an explanation names, and a last line "verified N attestations, ROOT"; or one line that begins with "refused: " and exit status 2.
+that an explanation names, a line "not conserved: DEVICE of HOST, sequence N" for each device and
+window that does not add up, and a last line "verified N attestations, ROOT"; or one line that begins with "refused: " and exit status 2.
 """
 import base64
 import hashlib
@@ -266,6 +267,7 @@ class Chain:
         self.said = set()  # digests of all entries
         self.boot, self.end, self.window = None, None, None
         self.devices = {}
+        self.balance = {}  # of the window: device index -> [holds, occupied, nobody's at most]
 
 
 def admit(chain, host, entry, payload, signature, statement, root):
@@ -317,11 +319,34 @@ def add_usage(held, chain, host, statement, length):
         held[key] = held.get(key, 0) + ns
 
 
+def conserve(chain, host, statement, length):
+    """What does not add up of the window that ends with this part: how long anybody held a device is
+    measured apart from who, lies between the longest hold and all of them, but for edges that were
+    counted before the totals were read, and 0.1 s; yields a line for each device."""
+    recording = fields(last(statement, 11, b""))
+    if last(statement, 6, 0) == 0:
+        chain.balance = {}
+    for usage in map(fields, statement.get(10, [])):
+        chain.balance.setdefault(last(usage, 1, 0), [[], 0, 0])[0].append(last(usage, 3, 0))
+    for row in map(fields, statement.get(16, [])):
+        device = chain.balance.setdefault(last(row, 1, 0), [[], 0, 0])
+        demand(device[1] == 0 and last(row, 3, 0) <= last(row, 2, 0) <= length,
+               "occupied longer than the window, or told twice")
+        device[1:] = last(row, 2, 0), last(row, 3, 0)
+    if last(statement, 6, 0) + 1 < last(statement, 7, 0) or not last(recording, 11, 0):
+        return
+    tolerance = 2 * (last(recording, 9, 0) + last(recording, 12, 0)) + 100000000
+    for index, (holds, occupied, late) in sorted(chain.balance.items()):
+        if not max(holds, default=0) - tolerance <= occupied <= sum(holds) + late + tolerance:
+            yield "not conserved: %s of %s, sequence %d" % (
+                chain.devices[index].decode(), host, last(statement, 3, 0))
+
+
 def main(log, log_keys, fleet_root):
     size, root_hash = open_checkpoint(read(os.path.join(log, "checkpoint")),
                                       parse_vkeys(read(log_keys)))
     root = x509.load_pem_x509_certificate(read(fleet_root))
-    chains, held, leaves, digests, explained = {}, {}, [], [], []
+    chains, held, leaves, digests, explained, found = {}, {}, [], [], [], []
     statements = 0
     for index, entry in enumerate(read_entries(log, size)):
         try:
@@ -344,12 +369,13 @@ def main(log, log_keys, fleet_root):
             length = admit(chain, host, entry, payload, signature, statement, root)
             if length is not None:
                 add_usage(held, chain, host, statement, length)
+                found += conserve(chain, host, statement, length)
         except Refused as error:
             raise Refused("log index %d: %s" % (index, error))
     check_tiles(log, leaves, root_hash)
     for (host, tenant, device), ns in sorted(held.items()):
         print("%s,%s,%s,%d" % (host, tenant, device, ns))
-    for line in explained:
+    for line in explained + found:
         print(line)
     print("verified %d attestations, %s" % (statements, base64.b64encode(root_hash).decode()))
 

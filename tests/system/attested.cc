@@ -1,5 +1,6 @@
 #include "tests/system/attested.h"
 
+#include "attest/balance.h"
 #include "audit/walk.h"
 #include "tests/system/lab.h"
 
@@ -29,6 +30,18 @@ pb::Usage Attested::sum(const AttestedKey &key) const {
         sum.set_found(sum.found() + usage.found());
         sum.set_releases(sum.releases() + usage.releases());
         sum.set_open_files(usage.open_files());
+    }
+    return sum;
+}
+
+pb::Occupancy Attested::occupied(const std::string &device) const {
+    pb::Occupancy sum;
+    for (const AttestedWindow &window : windows) {
+        auto row = window.occupancy.find(device);
+        if (row == window.occupancy.end())
+            continue;
+        sum.set_occupied_ns(sum.occupied_ns() + row->second.occupied_ns());
+        sum.set_late_ns(sum.late_ns() + row->second.late_ns());
     }
     return sum;
 }
@@ -65,6 +78,7 @@ Result<std::vector<pb::Statement>> read_statements(const Lab &lab) {
 
 Result<Attested> read_attested(const Lab &lab) {
     Attested attested;
+    WindowBalance balance;
     TALLY_TRY(walk_log(lab, [&](const Entry &entry) {
         const pb::Statement &statement = entry.statement();
         if (statement.part() == 0) {
@@ -76,6 +90,7 @@ Result<Attested> read_attested(const Lab &lab) {
             window.scans = statement.recording().scans();
             window.longest_scan_gap_ns = statement.recording().longest_scan_gap_ns();
             window.reading_ns = statement.recording().reading_ns();
+            window.tells_occupancy = statement.recording().tells_occupancy();
         }
         AttestedWindow &window = attested.windows.back();
         for (const pb::Loss &loss : statement.recording().losses())
@@ -93,6 +108,13 @@ Result<Attested> read_attested(const Lab &lab) {
             const pb::Workload &workload = statement.workloads(static_cast<int>(usage.workload()));
             window.usage[{workload.cgroup_id(), entry.device_id(usage)}] = usage;
         }
+        for (const pb::Occupancy &occupancy : statement.occupancy())
+            window.occupancy[entry.device_id(occupancy.device())] = occupancy;
+        if (!balance.add(statement))
+            return;
+        for (const Imbalance &imbalance : balance.imbalances())
+            window.imbalances.push_back(entry.device_id(imbalance.device) + " was " +
+                                        imbalance.what);
     }));
     if (attested.windows.empty())
         return Error{"the log is empty"};

@@ -31,6 +31,9 @@ struct AttestedWindow {
     uint64_t scans = 0;
     uint64_t longest_scan_gap_ns = 0;
     uint64_t reading_ns = 0;
+    bool tells_occupancy = false;
+    std::map<std::string, pb::Occupancy> occupancy; // by Device.id
+    std::vector<std::string> imbalances;            // where it is not what the rows of usage say
     std::map<std::string, uint64_t> losses;
     std::map<AttestedKey, pb::Usage> usage;
     std::vector<std::pair<AttestedKey, pb::Work>> work; // 0 or empty: of none in particular
@@ -41,7 +44,8 @@ struct Attested {
     std::vector<AttestedWindow> windows;
 
     std::map<std::string, uint64_t> losses() const;
-    pb::Usage sum(const AttestedKey &key) const; // open_files: at the end
+    pb::Usage sum(const AttestedKey &key) const;             // open_files: at the end
+    pb::Occupancy occupied(const std::string &device) const; // summed
     // Where open files found no room, the window counts whole.
     uint64_t held_at_most(const AttestedKey &key) const;
     uint64_t begin_ns() const { return windows.front().begin_ns; }

@@ -185,6 +185,35 @@ protected:
             EXPECT_LE(held, most + reading) << "in the window that ends at " << window.end_ns;
         }
     }
+    // Whoever held it, the device was held.
+    static void expect_occupancy(const Recorded &recorded, const Oracle &oracle, uint8_t device) {
+        const Attested &attested = recorded.attested();
+        Spans least, most;
+        uint64_t sum = 0;
+        for (uint16_t cgroup = 0; cgroup < kCgroups; cgroup++) {
+            Bounds bounds = oracle.held(cgroup, device);
+            least.add(bounds.least);
+            most.add(bounds.most);
+            sum += attested.sum(recorded.key(cgroup, device)).held_ns();
+        }
+        SCOPED_TRACE(kDevices[device].name);
+        uint64_t from = recorded.rules().since_ns;
+        uint64_t to = attested.end_ns();
+        pb::Occupancy occupied = attested.occupied(std::string("node:") + kDevices[device].name);
+        EXPECT_GE(occupied.occupied_ns(), least.length(from, to));
+        EXPECT_LE(occupied.occupied_ns() - occupied.late_ns(), most.length(from, to));
+        EXPECT_LE(occupied.occupied_ns(), to - from);
+        std::printf("%s: occupied for %.3f s, of them %.6f s nobody's at most; proven %.3f to "
+                    "%.3f s; its holders' time is %.3f s\n",
+                    kDevices[device].name, seconds(occupied.occupied_ns()),
+                    seconds(occupied.late_ns()), seconds(least.length(from, to)),
+                    seconds(most.length(from, to)), seconds(sum));
+        for (const AttestedWindow &window : attested.windows) {
+            EXPECT_TRUE(window.tells_occupancy);
+            for (const std::string &imbalance : window.imbalances)
+                ADD_FAILURE() << imbalance << ", in the window that ends at " << window.end_ns;
+        }
+    }
 };
 
 TEST_P(Conservation, AttestedTimeIsTheTimeHeld) {
@@ -233,6 +262,8 @@ TEST_P(Conservation, AttestedTimeIsTheTimeHeld) {
         sum_perhaps += perhaps;
         holds += unwidened.most.count();
     });
+    for (uint8_t device = 0; device < kDevices.size(); device++)
+        expect_occupancy(recorded, oracle, device);
     EXPECT_GT(sum_surely, (to - from) * kCgroups * kDevices.size() / 30) << "too calm a storm";
     std::printf("%zu holds; proven %.3f to %.3f s of %.3f s, allowed %.3f to %.3f s, attested "
                 "%.3f s\n",

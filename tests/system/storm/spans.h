@@ -26,6 +26,11 @@ public:
         spans_[begin] = end;
     }
 
+    void add(const Spans &others) {
+        for (const auto &[begin, end] : others.spans_)
+            add(begin, end);
+    }
+
     // Each interval longer by `by` at both ends, or shorter.
     Spans widened(uint64_t by) const {
         Spans wide;

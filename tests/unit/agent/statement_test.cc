@@ -81,6 +81,37 @@ TEST_F(Windows, RowsAreDifferencesOfTotals) {
     EXPECT_EQ(breach_of(statements[0]), "");
 }
 
+TEST_F(Windows, WhoeverHeldADeviceIsARowOfItsOwn) {
+    before_.usage[{kAnybody, 0}] = {3 * kSecond, 0, 5, 4, 1, 0, kSecond};
+    after_.usage[{kAnybody, 0}] = {12 * kSecond, 0, 6, 5, 1, 0, 3 * kSecond};
+    after_.usage[{7, 0}] = {9 * kSecond, 1, 0, 1, 0};
+    before_.reading_ns = 5;
+    after_.tells_occupancy = true;
+    auto statements = make();
+    ASSERT_EQ(statements[0].usage_size(), 1);
+    ASSERT_EQ(statements[0].workloads_size(), 1);
+    ASSERT_EQ(statements[0].occupancy_size(), 1);
+    EXPECT_EQ(statements[0].occupancy(0).occupied_ns(), 9 * kSecond);
+    EXPECT_EQ(statements[0].occupancy(0).late_ns(), 2 * kSecond);
+    EXPECT_TRUE(statements[0].recording().tells_occupancy());
+    EXPECT_EQ(statements[0].recording().begin_reading_ns(), 5U);
+    EXPECT_EQ(breach_of(statements[0]), "");
+
+    before_.usage[{kAnybody, 0}] = after_.usage[{kAnybody, 0}]; // idle: no row
+    after_.usage[{kAnybody, 0}].open_files = before_.usage[{kAnybody, 0}].open_files = 0;
+    EXPECT_EQ(make()[0].occupancy_size(), 0);
+}
+
+// What another version's maps counted.
+TEST_F(Windows, OccupancyThatWasNotMeasuredIsNotTold) {
+    after_.usage[{kAnybody, 0}] = {9 * kSecond, 0, 1, 1, 0};
+    after_.usage[{7, 0}] = {9 * kSecond, 1, 0, 1, 0};
+    auto statements = make();
+    EXPECT_EQ(statements[0].occupancy_size(), 0);
+    EXPECT_FALSE(statements[0].recording().tells_occupancy());
+    EXPECT_EQ(breach_of(statements[0]), "");
+}
+
 TEST_F(Windows, AQuietWorkloadIsLeftOutAndALongHoldIsNot) {
     before_.usage[{7, 0}] = after_.usage[{7, 0}] = {3 * kSecond, 5, 1, 6, 0};
     before_.usage[{8, 0}] = {3 * kSecond, 1, 0, 0, 1};

@@ -126,6 +126,32 @@ TEST_F(Rules, HeldIsAtMostTheWindow) {
            kImpossible, "without a file");
 }
 
+TEST_F(Rules, OccupancyIsToldOncePerDeviceAndAtMostTheWindow) {
+    auto occupied = [](uint64_t ns, uint64_t late_ns = 0) {
+        return [=](pb::Statement &s) {
+            s.add_occupancy()->set_occupied_ns(ns);
+            s.mutable_occupancy(0)->set_late_ns(late_ns);
+        };
+    };
+    uint64_t length = TestHost::kWindow;
+    EXPECT_FALSE(alone(occupied(length, length)));
+    expect(alone(occupied(length + 1)), kImpossible,
+           std::to_string(length + 1) + " ns in a window");
+    expect(alone(occupied(5, 6)), kImpossible, "of 5 ns 6 ns are nobody's");
+    expect(alone([](auto &s) {
+               s.add_occupancy();
+               s.add_occupancy();
+           }),
+           kMalformed, "occupancy of device 0: two rows");
+    expect(alone([](auto &s) {
+               s.add_occupancy();
+               s.mutable_recording()->clear_tells_occupancy();
+           }),
+           kMalformed, "does not measure it");
+    expect(after(0, [](auto &s) { s.add_occupancy()->set_device(5); }), kImpossible,
+           "occupancy of device 5");
+}
+
 TEST_F(Rules, UsageNamesAWorkloadOnce) {
     expect(alone([](auto &s) { s.mutable_usage(0)->set_workload(7); }), kMalformed,
            "no such workload");

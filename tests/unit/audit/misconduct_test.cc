@@ -96,6 +96,62 @@ TEST_F(Misconduct, UseOfADeviceThatItDoesNotHave) {
     EXPECT_EQ(planted([](pb::Statement &statement) { statement.mutable_usage(0)->set_device(3); }),
               Kinds{"overclaim"});
 }
+void occupy(pb::Statement &statement, uint64_t seconds) {
+    statement.add_occupancy()->set_occupied_ns(seconds * kSecond);
+}
+TEST_F(Misconduct, AHolderLeftOut) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  occupy(statement, 200);
+                  statement.clear_usage();
+                  statement.clear_workloads();
+              }),
+              Kinds{"not-conserved"});
+    EXPECT_EQ(last_, "node:/dev/test0 was occupied for 3 min 20 s, but held by nobody");
+}
+TEST_F(Misconduct, AHoldShortened) {
+    EXPECT_EQ(planted([](pb::Statement &statement) { occupy(statement, 200); }),
+              Kinds{"not-conserved"});
+    EXPECT_EQ(last_, "node:/dev/test0 was occupied for 3 min 20 s, but held by all that are named "
+                     "for 4.000 s");
+}
+TEST_F(Misconduct, AHoldMadeUp) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  occupy(statement, 4);
+                  statement.mutable_usage(0)->set_held_ns(300 * kSecond);
+              }),
+              Kinds{"not-conserved"});
+    EXPECT_EQ(last_,
+              "node:/dev/test0 was occupied for 4.000 s, but held by one workload for 5 min 00 s");
+}
+TEST_F(Misconduct, TheSameHoldShortenedTimeAndAgainIsOneFinding) {
+    settle();
+    for (int i = 0; i < 3; i++) {
+        say_long(gpu1, [](pb::Statement &statement) { occupy(statement, 200); });
+        say_long(gpu2);
+    }
+    EXPECT_EQ(kinds(), Kinds{"not-conserved"});
+    EXPECT_TRUE(last_.ends_with(", in 3 statements")) << last_;
+}
+TEST_F(Misconduct, AnAgentThatDoesNotMeasureOccupancyIsNone) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  statement.mutable_recording()->clear_tells_occupancy();
+                  statement.mutable_usage(0)->set_held_ns(300 * kSecond);
+              }),
+              Kinds{});
+}
+TEST_F(Misconduct, OccupiedLongerThanTheWindow) {
+    EXPECT_EQ(planted([](pb::Statement &statement) { occupy(statement, 361); }),
+              Kinds{"overclaim"});
+}
+TEST_F(Misconduct, OccupancyOfADeviceThatItDoesNotHave) {
+    EXPECT_EQ(planted([](pb::Statement &statement) {
+                  occupy(statement, 4);
+                  pb::Occupancy &other = *statement.add_occupancy();
+                  other.set_device(3);
+                  other.set_occupied_ns(kSecond);
+              }),
+              Kinds{"overclaim"});
+}
 TEST_F(Misconduct, ATimeToldTwice) {
     EXPECT_EQ(planted([](pb::Statement &statement) {
                   pb::Window &window = *statement.mutable_window();

@@ -94,6 +94,31 @@ TEST_F(IndependentReader, CountsOneSideOfAForkAndNoAttestationTwice) {
               std::string::npos);
 }
 
+TEST_F(IndependentReader, HoldsOccupancyAgainstItsHolders) {
+    fill(2);
+    auto log = TileLog::open(directory, keys.log_signers(), 4);
+    ASSERT_TRUE(log);
+    std::vector<Bytes> entries;
+    for (uint64_t seconds : {4, 5, 3, 0, 10, 11}) { // held for 4 s of a window of 10 s
+        pb::Statement statement = gpu1.next();
+        statement.add_occupancy()->set_occupied_ns(seconds * TestHost::kSecond);
+        entries.push_back(gpu1.attest(statement));
+        if (seconds == 10)
+            append(*log, entries);
+    }
+    Outcome outcome = read();
+    EXPECT_EQ(outcome.status, 0);
+    std::string lines;
+    for (int sequence : {4, 5, 6, 7})
+        lines += "not conserved: node:/dev/test0 of gpu1.example, sequence " +
+                 std::to_string(sequence) + "\n";
+    EXPECT_NE(outcome.output.find(",28000000000\n"), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find("\n" + lines + "verified 9 attestations"), std::string::npos)
+        << outcome.output;
+    append(*log, entries);
+    EXPECT_NE(read().output.find("occupied longer than the window"), std::string::npos);
+}
+
 TEST_F(IndependentReader, ReadsExplanationsAndRefusesThoseOfAHost) {
     fill(10);
     auto log = TileLog::open(directory, keys.log_signers(), 20);

@@ -2,8 +2,10 @@
 
 #include "attest/dsse.h"
 
+#include <algorithm>
 #include <ctime>
 #include <gtest/gtest.h>
+#include <map>
 #include <random>
 
 namespace tally {
@@ -33,6 +35,18 @@ void introduce(pb::Statement &statement, const Bytes &certificate) {
     statement.mutable_agent()->set_version("0.0.0-test");
     statement.mutable_agent()->set_kernel("6.1.0-test");
     statement.set_certificate(certificate.data(), certificate.size());
+}
+
+// As if of the workloads that held a device the longest hold spanned the others.
+void occupy(pb::Statement &statement) {
+    std::map<uint32_t, uint64_t> occupied; // by device
+    for (const pb::Usage &usage : statement.usage())
+        occupied[usage.device()] = std::max(occupied[usage.device()], usage.held_ns());
+    for (const auto &[device, ns] : occupied) {
+        pb::Occupancy &row = *statement.add_occupancy();
+        row.set_device(device);
+        row.set_occupied_ns(std::min(ns, length_of(statement.window())));
+    }
 }
 
 } // namespace
@@ -80,10 +94,14 @@ pb::Statement TestHost::next() const {
     recording.set_since_boottime_ns(since_ns_);
     recording.set_scans(10);
     recording.set_longest_scan_gap_ns(kSecond);
+    recording.set_tells_occupancy(true);
     return statement;
 }
 
-Bytes TestHost::attest(const pb::Statement &statement) {
+Bytes TestHost::attest(const pb::Statement &changed) {
+    pb::Statement statement = changed;
+    if (statement.recording().tells_occupancy() && statement.occupancy_size() == 0)
+        occupy(statement);
     auto attestation = dsse_seal(view(statement.SerializeAsString()), key_);
     if (!attestation) {
         ADD_FAILURE() << attestation.error().message;

@@ -25,7 +25,8 @@ public:
     // brings inventory, agent and certificate.
     pb::Statement next() const;
 
-    // Seals what may be a changed next() and goes on from there: sequence, previous and window.
+    // Seals what may be a changed next() and goes on from there: sequence, previous and window. The
+    // occupancy, unless there is one, is what the rows of usage make it.
     Bytes attest(const pb::Statement &statement);
     Bytes attest() { return attest(next()); }
 
