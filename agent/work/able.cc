@@ -75,8 +75,9 @@ bool AbleSource::prepare(const Look &look) {
         let_go(look.boottime_ns);
         return false;
     }
-    if (hooks_ || !any)
+    if (tried_ || !any)
         return hooks_.has_value();
+    tried_ = true; // what this kernel refuses once it refuses always, and trying is dear
     auto hooks = IoctlHooks::load(elf_, look.rung);
     absence_ = hooks ? "" : hooks.error().message;
     if (hooks)

@@ -89,6 +89,7 @@ private:
     std::string proc_;
     std::string absence_;
     std::optional<uint32_t> control_;
+    bool tried_ = false; // to load the hooks
     std::optional<IoctlHooks> hooks_;
     uint64_t attached_ns_ = 0;  // boottime
     uint64_t collected_ns_ = 0; // likewise
