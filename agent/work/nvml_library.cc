@@ -342,6 +342,7 @@ Result<std::vector<NvmlClient>> NvmlLibrary::clients(Gpu gpu) const {
     if (!any)
         return failure("processes and their memory", failed);
     std::vector<NvmlClient> clients;
+    clients.reserve(memory.size());
     for (const auto &[key, bytes] : memory)
         clients.push_back({std::get<0>(key), bytes, std::get<1>(key), std::get<2>(key)});
     return clients;
