@@ -71,7 +71,7 @@ private:
     void ask_page(); // when there is one to ask for and the one before is written
     void on_attestation(std::string bytes);
     void verify(const std::string &bytes);
-    void on_verdict(Sequencer::Verdict verdict, uint64_t sequence);
+    void on_verdict(Sequencer::Verdict verdict, uint64_t sequence, bool more);
     void refuse_message(const Breach &breach);
     void refuse_attestation(const Breach &breach, uint64_t sequence);
     void set_refusal(const Breach &breach, uint64_t sequence); // with mutex_ held, like the next
