@@ -73,7 +73,7 @@ public:
 
 private:
     // Of a thousand busy hosts a few attestations each: much of a batch's cost is by host.
-    static constexpr size_t kMaxBatch = 4096;
+    static constexpr size_t kMaxBatch = 16384;
 
     struct Join {
         std::string host;

@@ -61,7 +61,7 @@ public:
 
 private:
     enum class Phase { kGreeting, kResuming, kOpen, kEnding };
-    static constexpr size_t kWindow = 256;
+    static constexpr size_t kWindow = 512;
     static constexpr size_t kPage = 256;        // receipts looked up at once when a host resumes
     static constexpr size_t kReply = 32U << 10; // no more receipts in a message that has so much
 
