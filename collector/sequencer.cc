@@ -305,16 +305,15 @@ void Sequencer::answer(Batch &batch) {
 }
 
 void Sequencer::answer(Item &item, bool more) {
-    std::visit(Match{[this](Join &join) {
-                         const ChainHead &head = hosts_[join.host].head;
-                         join.done(Welcome{head.sequence, head.digest, head.signing_key});
-                     },
-                     [this, more](Submission &submission) {
-                         submission.done(verdict(submission), more);
-                     },
-                     [this](Explaining &explaining) { explaining.done(verdict(explaining)); },
-                     [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
-               item);
+    std::visit(
+        Match{[this](Join &join) {
+                  const ChainHead &head = hosts_[join.host].head;
+                  join.done(Welcome{head.sequence, head.digest, head.signing_key});
+              },
+              [this, more](Submission &submission) { submission.done(verdict(submission), more); },
+              [this](Explaining &explaining) { explaining.done(verdict(explaining)); },
+              [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
+        item);
 }
 
 Sequencer::Verdict Sequencer::verdict(const Submission &submission) {

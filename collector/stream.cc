@@ -187,11 +187,11 @@ void Stream::verify(const std::string &bytes) {
         return refuse_attestation(*breach, sequence);
     auto &good = std::get<Opened>(opened);
     signing_key_ = good.signing_key;
-    services_.sequencer.submit(peer_.host, number_, std::move(good), to_bytes(view(bytes)),
-                               [self = shared_from_this(), sequence](Sequencer::Verdict verdict,
-                                                                     bool more) {
-                                   self->on_verdict(std::move(verdict), sequence, more);
-                               });
+    services_.sequencer.submit(
+        peer_.host, number_, std::move(good), to_bytes(view(bytes)),
+        [self = shared_from_this(), sequence](Sequencer::Verdict verdict, bool more) {
+            self->on_verdict(std::move(verdict), sequence, more);
+        });
 }
 
 // ---- What the collector answers ----

@@ -117,8 +117,8 @@ void run(const TestKeys &keys, size_t streams, size_t total, double verify_rate)
     double rate = sent / full.seconds;
     Timing half = load.send(paced, rate / 2);
     std::printf("%5zu  %7.0f/s  %5.1f %%  %6.1f us  %7.1f %7.1f  %7.1f %7.1f  %7.1f KiB  %zu B\n",
-                streams, rate, 100 * rate / verify_rate, 1e6 * cpu / sent, full.at(0.5), full.at(0.99),
-                half.at(0.5), half.at(0.99), idle, bytes);
+                streams, rate, 100 * rate / verify_rate, 1e6 * cpu / sent, full.at(0.5),
+                full.at(0.99), half.at(0.5), half.at(0.99), idle, bytes);
     std::fflush(stdout);
     if (full.failed + half.failed > 0) {
         std::fprintf(stderr, "%zu streams failed:\n%s", full.failed + half.failed,
