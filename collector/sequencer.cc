@@ -46,7 +46,7 @@ void Sequencer::join(std::string host, uint64_t stream, uint64_t known,
 }
 
 void Sequencer::submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
-                       std::function<void(Verdict)> done) {
+                       Done done) {
     put(Submission{std::move(host), stream, std::move(opened), std::move(attestation),
                    std::move(done), std::nullopt});
 }
@@ -106,8 +106,7 @@ void Sequencer::run() {
             stopped_();
             return;
         }
-        for (Item &item : batch)
-            answer(item);
+        answer(batch);
         if (watch_ != nullptr)
             hand_on(batch, first);
     }
@@ -293,15 +292,28 @@ void Sequencer::update_index(const std::vector<IndexRow> &rows, const Hosts &cha
     index_failed_ = !status;
 }
 
-void Sequencer::answer(Item &item) {
-    std::visit(Match{[this](Join &join) {
-                         const ChainHead &head = hosts_[join.host].head;
-                         join.done(Welcome{head.sequence, head.digest, head.signing_key});
-                     },
-                     [this](Submission &submission) { submission.done(verdict(submission)); },
-                     [this](Explaining &explaining) { explaining.done(verdict(explaining)); },
-                     [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
-               item);
+void Sequencer::answer(Batch &batch) {
+    std::unordered_map<uint64_t, size_t> left; // submissions, by stream
+    for (const Item &item : batch) {
+        if (const auto *submission = std::get_if<Submission>(&item))
+            ++left[submission->stream];
+    }
+    for (Item &item : batch) {
+        const auto *submission = std::get_if<Submission>(&item);
+        answer(item, submission != nullptr && --left[submission->stream] > 0);
+    }
+}
+
+void Sequencer::answer(Item &item, bool more) {
+    std::visit(
+        Match{[this](Join &join) {
+                  const ChainHead &head = hosts_[join.host].head;
+                  join.done(Welcome{head.sequence, head.digest, head.signing_key});
+              },
+              [this, more](Submission &submission) { submission.done(verdict(submission), more); },
+              [this](Explaining &explaining) { explaining.done(verdict(explaining)); },
+              [this](Lookup &lookup) { lookup.done(look_up(lookup)); }},
+        item);
 }
 
 Sequencer::Verdict Sequencer::verdict(const Submission &submission) {
@@ -389,7 +401,9 @@ Result<std::vector<Digest>> Sequencer::consistency(uint64_t older) {
 }
 
 void Sequencer::turn_away(Item &item, const std::string &reason) {
-    std::visit([&](auto &each) { each.done(TurnedAway{reason}); }, item);
+    std::visit(Match{[&](Submission &each) { each.done(TurnedAway{reason}, false); },
+                     [&](auto &each) { each.done(TurnedAway{reason}); }},
+               item);
 }
 
 } // namespace tally

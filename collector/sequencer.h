@@ -58,9 +58,10 @@ public:
     // Makes `stream` (any number but 0, never used twice) the host's current one, and proves in its
     // receipts that the log has only grown since the checkpoint of size `known` (0: none).
     void join(std::string host, uint64_t stream, uint64_t known, std::function<void(Joined)> done);
-    // An attestation that open_attestation accepted, of the host of `stream`.
-    void submit(std::string host, uint64_t stream, Opened opened, Bytes attestation,
-                std::function<void(Verdict)> done);
+    // An attestation that open_attestation accepted, of the host of `stream`. `done` also learns
+    // whether a verdict on a later one of the same stream follows at once: then one message may do.
+    using Done = std::function<void(Verdict, bool more)>;
+    void submit(std::string host, uint64_t stream, Opened opened, Bytes attestation, Done done);
     // An explanation that open_explanation accepted. What the log holds already gets its receipt.
     void explain(OpenedExplanation said, Bytes entry, std::function<void(Verdict)> done);
     // Receipts for what the log holds of the host from `sequence` on, at most `limit`.
@@ -72,7 +73,7 @@ public:
 
 private:
     // Of a thousand busy hosts a few attestations each: much of a batch's cost is by host.
-    static constexpr size_t kMaxBatch = 4096;
+    static constexpr size_t kMaxBatch = 16384;
 
     struct Join {
         std::string host;
@@ -85,7 +86,7 @@ private:
         uint64_t stream;
         Opened opened;
         Bytes attestation;
-        std::function<void(Verdict)> done;
+        Done done;
         std::optional<std::variant<uint64_t, Breach, TurnedAway>> placed; // uint64_t: leaf index
         bool kept = false; // in the log although refused: the other side of a fork
     };
@@ -117,7 +118,8 @@ private:
     void hand_on(Batch &batch, uint64_t first);
     Status reopen_index();
     void update_index(const std::vector<IndexRow> &rows, const Hosts &changed);
-    void answer(Item &item);
+    void answer(Batch &batch);
+    void answer(Item &item, bool more);
     Verdict verdict(const Submission &submission);
     Verdict verdict(const Explaining &explaining);
     Receipts look_up(const Lookup &lookup);

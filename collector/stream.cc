@@ -187,15 +187,16 @@ void Stream::verify(const std::string &bytes) {
         return refuse_attestation(*breach, sequence);
     auto &good = std::get<Opened>(opened);
     signing_key_ = good.signing_key;
-    services_.sequencer.submit(peer_.host, number_, std::move(good), to_bytes(view(bytes)),
-                               [self = shared_from_this(), sequence](Sequencer::Verdict verdict) {
-                                   self->on_verdict(std::move(verdict), sequence);
-                               });
+    services_.sequencer.submit(
+        peer_.host, number_, std::move(good), to_bytes(view(bytes)),
+        [self = shared_from_this(), sequence](Sequencer::Verdict verdict, bool more) {
+            self->on_verdict(std::move(verdict), sequence, more);
+        });
 }
 
 // ---- What the collector answers ----
 
-void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence) {
+void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence, bool more) {
     std::lock_guard lock(mutex_);
     services_.backlog.remove(in_flight_.front()); // verdicts come in the order of the stream
     in_flight_.pop_front();
@@ -204,7 +205,7 @@ void Stream::on_verdict(Sequencer::Verdict verdict, uint64_t sequence) {
     if (auto *receipt = std::get_if<pb::Receipt>(&verdict)) {
         *outbox_.emplace_back().mutable_receipt() = std::move(*receipt);
         ++receipted_;
-        return advance_io();
+        return more ? void() : advance_io(); // a batch's receipts go as one message
     }
     // In the order of the stream this comes before any refusal found while reading ahead.
     verdict_ended_ = true;

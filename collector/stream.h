@@ -61,7 +61,7 @@ public:
 
 private:
     enum class Phase { kGreeting, kResuming, kOpen, kEnding };
-    static constexpr size_t kWindow = 256;
+    static constexpr size_t kWindow = 512;
     static constexpr size_t kPage = 256;        // receipts looked up at once when a host resumes
     static constexpr size_t kReply = 32U << 10; // no more receipts in a message that has so much
 
@@ -71,7 +71,7 @@ private:
     void ask_page(); // when there is one to ask for and the one before is written
     void on_attestation(std::string bytes);
     void verify(const std::string &bytes);
-    void on_verdict(Sequencer::Verdict verdict, uint64_t sequence);
+    void on_verdict(Sequencer::Verdict verdict, uint64_t sequence, bool more);
     void refuse_message(const Breach &breach);
     void refuse_attestation(const Breach &breach, uint64_t sequence);
     void set_refusal(const Breach &breach, uint64_t sequence); // with mutex_ held, like the next

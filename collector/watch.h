@@ -37,7 +37,7 @@ public:
     void appended(std::vector<Arrival> arrivals);
 
 private:
-    static constexpr size_t kMost = 4096; // arrivals that wait, and their bytes
+    static constexpr size_t kMost = 16384; // arrivals that wait, and their bytes
     static constexpr size_t kMostBytes = 16U << 20;
 
     void run();

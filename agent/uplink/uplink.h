@@ -33,7 +33,7 @@ struct UplinkConfig {
     std::string server_name; // in the collector's certificate
     std::vector<NoteKey> log_keys;
     std::string checkpoint_path; // kept_checkpoint.h
-    size_t in_flight = 256;      // attestations sent and not receipted
+    size_t in_flight = 512;      // attestations sent and not receipted
 };
 
 class Uplink {

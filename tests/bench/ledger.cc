@@ -1,6 +1,9 @@
 // `make bench-ledger`: what the collector takes from hosts end to end (mutual TLS, verified,
 // durable, receipted), beside this machine's own OpenSSL verify rate and fdatasync rate in the same
-// run. The collector has CPU 0 to itself, the load the other CPUs.
+// run. The collector has CPU 0 to itself, the load the other CPUs. Its rate is the wall clock's, so
+// time that it waits is lost to it; the CPU time of all its threads stands beside. A few of each
+// host's go ahead untimed: the first of a chain brings a certificate, which costs three signatures
+// more, once in a host's life.
 #include "base/durable.h"
 #include "tests/bench/ledger_load.h"
 #include "tests/bench/ledger_sizes.h"
@@ -22,6 +25,7 @@ using namespace tally;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kCollectorCpu = 0;
+constexpr size_t kAhead = 2; // of each host
 
 // STREAMS="1 50 1000", one run each.
 std::vector<size_t> stream_counts() {
@@ -98,22 +102,23 @@ void run(const TestKeys &keys, size_t streams, size_t total, double verify_rate)
     }
     size_t each = std::max<size_t>(total / streams, 4);
     size_t paced = std::max<size_t>(each / 2, 2);
-    auto hosts = sign_ahead(keys, streams, each + paced);
+    auto hosts = sign_ahead(keys, streams, kAhead + each + paced);
     size_t bytes = hosts[0].attestations.back().size();
     double before = resident_kib(collector.pid());
     Load load(port, keys, std::move(hosts));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     double idle = (resident_kib(collector.pid()) - before) / static_cast<double>(streams);
 
+    load.send(kAhead);
     double cpu = cpu_seconds(collector.pid());
     Timing full = load.send(each);
     cpu = cpu_seconds(collector.pid()) - cpu;
     auto sent = static_cast<double>(each * streams);
     double rate = sent / full.seconds;
     Timing half = load.send(paced, rate / 2);
-    std::printf("%5zu  %7.0f/s  %5.1f %%  %6.0f/s  %7.1f %7.1f  %7.1f %7.1f  %7.1f KiB  %zu B\n",
-                streams, rate, 100 * rate / verify_rate, sent / cpu, full.at(0.5), full.at(0.99),
-                half.at(0.5), half.at(0.99), idle, bytes);
+    std::printf("%5zu  %7.0f/s  %5.1f %%  %6.1f us  %7.1f %7.1f  %7.1f %7.1f  %7.1f KiB  %zu B\n",
+                streams, rate, 100 * rate / verify_rate, 1e6 * cpu / sent, full.at(0.5),
+                full.at(0.99), half.at(0.5), half.at(0.99), idle, bytes);
     std::fflush(stdout);
     if (full.failed + half.failed > 0) {
         std::fprintf(stderr, "%zu streams failed:\n%s", full.failed + half.failed,
@@ -140,7 +145,7 @@ int main() {
         "does %.0f fdatasync a second\n\n",
         verify_rate, fdatasync_rate(scratch / "sync"));
     std::printf(
-        "streams  receipted   of verify  per CPU-s    p50     p99 ms   p50     p99 ms  memory\n"
+        "streams  receipted   of verify  CPU each     p50     p99 ms   p50     p99 ms  memory\n"
         "                        rate                 full load        half load        per "
         "stream\n");
     for (size_t streams : counts)

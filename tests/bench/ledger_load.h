@@ -25,7 +25,7 @@ struct Timing {
 
 class Load {
 public:
-    static constexpr size_t kWindow = 256; // what an agent has in flight
+    static constexpr size_t kWindow = 512; // what an agent has in flight
 
     // Connects all, each on a connection of its own, and waits until all are resumed.
     Load(int port, const TestKeys &keys, std::vector<LoadHost> hosts);

@@ -100,7 +100,7 @@ protected:
         auto verdict = std::make_shared<std::promise<Sequencer::Verdict>>();
         sequencer.submit(
             host, stream, std::get<Opened>(opened), attestation,
-            [verdict](Sequencer::Verdict answer) { verdict->set_value(std::move(answer)); });
+            [verdict](Sequencer::Verdict answer, bool) { verdict->set_value(std::move(answer)); });
         return verdict->get_future();
     }
 
@@ -309,8 +309,9 @@ TEST_F(SequencedTest, AnotherKeyCannotSlipInWhileTheFirstIsOnItsWay) {
     Bytes bytes = a_.attest(second);
     Opened opened{second, sha256(bytes), again.signing_key("a.example").verifying_key().spki()};
     std::promise<Sequencer::Verdict> answer;
-    sequencer.submit("a.example", 1, opened, bytes,
-                     [&](Sequencer::Verdict verdict) { answer.set_value(std::move(verdict)); });
+    sequencer.submit("a.example", 1, opened, bytes, [&](Sequencer::Verdict verdict, bool) {
+        answer.set_value(std::move(verdict));
+    });
     auto verdict = answer.get_future().get();
     ASSERT_TRUE(std::holds_alternative<Breach>(verdict));
     EXPECT_EQ(std::get<Breach>(verdict).code, pb::Refusal::CODE_BAD_CERTIFICATE);
