@@ -16,6 +16,7 @@ struct BuiltIn {
 };
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
+    {"drm_fdinfo", [] { return drm_fdinfo_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
 };
 

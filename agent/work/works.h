@@ -41,8 +41,8 @@ public:
 
 private:
     std::vector<std::unique_ptr<WorkSource>> sources_;
-    uint64_t looked_ns_ = 0;                  // boottime
-    bool held_ = false;                       // at the last look
+    uint64_t looked_ns_ = 0; // boottime
+    bool held_ = true; // at the last look; before the first, so that sources see that nothing is
     std::map<std::string, std::string> told_; // source -> absence
 };
 
