@@ -13,6 +13,7 @@
 // A client is one struct drm_file, however many descriptors lead to it in however many processes:
 // it is counted once, for the workload that was seen with it first and still has it.
 #include "agent/clock.h"
+#include "agent/work/drm.h"
 #include "agent/work/fdinfo.h"
 #include "agent/work/sources.h"
 #include "base/durable.h"
@@ -29,13 +30,6 @@ namespace tally {
 namespace {
 
 constexpr size_t kLongestFile = 64U << 10; // drivers write one to three KiB
-
-// include/drm/drm_file.h: DRM_MAJOR; include/drm/drm_accel.h: ACCEL_MAJOR.
-bool is_drm(const Device &device) {
-    return std::any_of(device.nodes.begin(), device.nodes.end(), [](const DeviceNode &node) {
-        return node.major == 226 || node.major == 261;
-    });
-}
 
 uint64_t scaled(uint64_t value, uint64_t by, uint64_t over) {
     auto product = static_cast<unsigned __int128>(value) * by / over;
@@ -134,7 +128,8 @@ private:
                                   kLongestFile);
         if (!contents) {
             if (errno != ENOENT && errno != ESRCH) // gone since the scan
-                refusal_ = contents.error().message;
+                refusal_ = contents.error().message +
+                           (errno == EACCES ? " (CAP_SYS_PTRACE is missing)" : "");
             return std::nullopt;
         }
         Fdinfo info = parse_fdinfo(*contents);

@@ -11,6 +11,7 @@ namespace tally {
 // `proc` and `sys` are where these file systems are.
 std::unique_ptr<WorkSource> cuda_uprobe_source(const std::string &proc = "/proc");
 std::unique_ptr<WorkSource> drm_fdinfo_source(const std::string &proc = "/proc");
+std::unique_ptr<WorkSource> drm_sched_source(const std::string &sys = "/sys");
 std::unique_ptr<WorkSource> interrupts_source(const std::string &sys = "/sys");
 
 } // namespace tally
