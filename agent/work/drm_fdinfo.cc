@@ -30,6 +30,7 @@ namespace tally {
 namespace {
 
 constexpr size_t kLongestFile = 64U << 10; // drivers write one to three KiB
+constexpr uint64_t kLate = kSecond / 20;   // by which a driver may be asked after the clock was
 
 uint64_t scaled(uint64_t value, uint64_t by, uint64_t over) {
     auto product = static_cast<unsigned __int128>(value) * by / over;
@@ -55,8 +56,8 @@ struct Client {
     std::map<std::string, Engine> engines;
 };
 
-// Busy time since the counters grew last. Values may step back; the greatest stays
-// (drm-usage-stats.rst).
+// Busy time since the counters grew last, and no more than there was time. Values may step back;
+// the greatest stays (drm-usage-stats.rst).
 uint64_t grown(Engine &engine, const EngineUse &use, uint64_t at_ns) {
     uint64_t span = at_ns - engine.grown_ns;
     uint64_t busy = 0;
@@ -77,7 +78,7 @@ uint64_t grown(Engine &engine, const EngineUse &use, uint64_t at_ns) {
     }
     engine.seen = use;
     engine.grown_ns = at_ns;
-    return std::min(busy, scaled(span, use.capacity.value_or(1), 1));
+    return std::min(busy, scaled(span + kLate, use.capacity.value_or(1), 1));
 }
 
 class DrmFdinfo : public WorkSource {

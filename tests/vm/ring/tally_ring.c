@@ -6,14 +6,15 @@
  *
  * ioctl: keep an engine busy for so long. Returns when the job is queued.
  */
-#include <linux/hrtimer.h>
-#include <linux/module.h>
-#include <linux/pci.h>
-#include <linux/version.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_ioctl.h>
 #include <drm/gpu_scheduler.h>
+#include <linux/hrtimer.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/seq_file.h>
+#include <linux/version.h>
 
 #define ENGINES 2
 static const char *const names[ENGINES] = {"gfx", "compute"};
@@ -134,18 +135,14 @@ static int start_engine(struct engine *engine, const char *name, struct device *
     spin_lock_init(&engine->fence_lock);
     INIT_LIST_HEAD(&engine->jobs);
     engine->fence_context = dma_fence_context_alloc(1);
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) /* as Debian has it: args from 6.12.y on */
-    return drm_sched_init(&engine->sched, &(struct drm_sched_init_args){
-                                              .ops = &sched_ops,
-                                              .num_rqs = DRM_SCHED_PRIORITY_COUNT,
-                                              .credit_limit = 2,
-                                              .timeout = MAX_SCHEDULE_TIMEOUT,
-                                              .name = name,
-                                              .dev = dev});
-#else
-    return drm_sched_init(&engine->sched, &sched_ops, 2, 0, MAX_SCHEDULE_TIMEOUT, NULL, NULL, name,
-                          dev);
+    return drm_sched_init(
+        &engine->sched, &(struct drm_sched_init_args) {
+            .ops = &sched_ops,
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+            .num_rqs = DRM_SCHED_PRIORITY_COUNT,
 #endif
+            .credit_limit = 2, .timeout = MAX_SCHEDULE_TIMEOUT, .name = name, .dev = dev
+        });
 }
 
 /* ---- The clients' side ---- */
@@ -244,7 +241,7 @@ static const struct file_operations fops = {
 };
 static const struct drm_ioctl_desc ioctls[] = {
     {.cmd = IOCTL_BUSY, .flags = DRM_RENDER_ALLOW, .func = busy, .name = "busy"}};
-static const struct drm_driver drm = {
+static const struct drm_driver ring_drm = {
     .driver_features = DRIVER_RENDER,
     .open = opened,
     .postclose = closed,
@@ -257,7 +254,7 @@ static const struct drm_driver drm = {
 };
 
 static int probe(struct pci_dev *pci, const struct pci_device_id *id) {
-    struct gpu *gpu = devm_drm_dev_alloc(&pci->dev, &drm, struct gpu, drm);
+    struct gpu *gpu = devm_drm_dev_alloc(&pci->dev, &ring_drm, struct gpu, drm);
     int failure, i;
 
     if (IS_ERR(gpu))
@@ -284,7 +281,7 @@ static void leave(struct pci_dev *pci) {
 }
 
 /* Bound by driver_override alone. */
-static struct pci_driver driver = {.name = "tally_ring", .probe = probe, .remove = leave};
-module_pci_driver(driver);
+static struct pci_driver ring_driver = {.name = "tally_ring", .probe = probe, .remove = leave};
+module_pci_driver(ring_driver);
 MODULE_DESCRIPTION("A DRM device whose engines are timers, for tests");
 MODULE_LICENSE("GPL");
