@@ -190,8 +190,8 @@ $(B)/tests/system: LIBS = $(AUDIT_LIBS) $(call pkg,--libs libbpf)
 
 # Runs in the guests of tests/vm/boot.
 VM_TESTS := $(B)/tests/vm
-$(B)/tests/vm: $(call objects,$(wildcard tests/vm/*.cc) tests/system/lab.cc tests/system/passing.cc tests/unit/support/main.cc) $(BASE) $(ATTEST_CENTRAL)
-$(B)/tests/vm: LIBS = $(CENTRAL_LIBS)
+$(B)/tests/vm: $(call objects,$(wildcard tests/vm/*.cc) tests/system/attested.cc tests/system/lab.cc tests/system/passing.cc tests/unit/support/main.cc) $(AUDIT)
+$(B)/tests/vm: LIBS = $(AUDIT_LIBS)
 
 $(UNIT_TESTS) $(SYSTEM_TESTS) $(VM_TESTS) $(SEAM_TOOLS):
 	@mkdir -p $(@D)

@@ -322,7 +322,7 @@ Status Windows::attest(const Snapshot &until, pb::Rung rung) {
         hooks.insert(hooks.end(), more->begin(), more->end());
     note_changes(until);
     Introduction introduction{inventory_.all(), hooks, self_, chain_.certificate()};
-    std::vector<SourcedWork> work = works_.take(now().boottime_ns);
+    std::vector<SourcedWork> work = works_.take(until.at.boottime_ns);
     std::vector<pb::SourceState> sources = works_.tell_states(introduce);
     Outgoing outgoing(disclosure_);
     auto events = events_.all([&](pb::Event &event) { outgoing.let_out(event); });

@@ -10,6 +10,8 @@ namespace tally {
 
 // `proc` and `sys` are where these file systems are.
 std::unique_ptr<WorkSource> cuda_uprobe_source(const std::string &proc = "/proc");
+std::unique_ptr<WorkSource> drm_fdinfo_source(const std::string &proc = "/proc");
+std::unique_ptr<WorkSource> drm_sched_source(const std::string &sys = "/sys");
 std::unique_ptr<WorkSource> interrupts_source(const std::string &sys = "/sys");
 std::unique_ptr<WorkSource> kfd_source(const DeviceRoots &roots = {});
 std::unique_ptr<WorkSource> nvidia_rm_source(const DeviceRoots &roots = {});

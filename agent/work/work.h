@@ -56,7 +56,7 @@ public:
     // About once a second while anything is held, and once when nothing is any more. Attaches what
     // it needs to for these holdings, and lets go of it after them.
     virtual void look(const Look &look) = 0;
-    // What it saw since the last call, up to now.
+    // What it saw since the last call, up to now: just after the window's end, which is told.
     virtual WorkRows take(uint64_t boottime_ns) = 0;
 };
 

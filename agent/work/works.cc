@@ -16,6 +16,8 @@ struct BuiltIn {
 };
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
+    {"drm_fdinfo", [] { return drm_fdinfo_source(); }},
+    {"drm_sched", [] { return drm_sched_source(); }},
     {"interrupts", [] { return interrupts_source(); }},
     {"kfd", [] { return kfd_source(); }},
     {"nvidia_rm", [] { return nvidia_rm_source(); }},

@@ -68,7 +68,44 @@ struct work_object {
     __u64 grandparent;
 };
 
+/* drm_sched: by workload and ring. Names end with a zero and are cut. */
+enum { WORK_NAME = 24 };
+
+struct work_ring_name {
+    char device[WORK_NAME]; /* dev_name(): "0000:03:00.0" for a PCI function */
+    char engine[WORK_NAME];
+};
+
+/* A scheduler of the kernel's: drm_gpu_scheduler. */
+struct work_ring {
+    __u64 until_ns; /* CLOCK_BOOTTIME up to which its time was given out */
+    __u64 runs;     /* jobs handed to the hardware so far: the latest one's turn */
+    __u64 done;     /* the latest turn that ended */
+};
+
+struct work_named_ring {
+    struct work_ring ring;
+    struct work_ring_name name;
+};
+
+struct work_share {
+    __u64 workload; /* 0: jobs that nobody saw queued, or that found no room; their number alone
+                     * tells, and `engine` is empty */
+    struct work_ring_name on;
+};
+
+struct work_busy {
+    struct work_activity activity; /* count: jobs done */
+    __u64 busy_ns;
+};
+
 #ifdef __cplusplus
+static_assert(std::has_unique_object_representations_v<work_share>);
+static_assert(sizeof(work_share) == 56);
+static_assert(std::has_unique_object_representations_v<work_busy>);
+static_assert(sizeof(work_busy) == 32);
+static_assert(std::has_unique_object_representations_v<work_named_ring>);
+static_assert(sizeof(work_named_ring) == 72);
 static_assert(std::has_unique_object_representations_v<work_activity>);
 static_assert(sizeof(work_activity) == 24);
 static_assert(std::has_unique_object_representations_v<work_cuda>);
@@ -86,6 +123,9 @@ _Static_assert(sizeof(struct work_cuda) == 56, "work_cuda");
 _Static_assert(sizeof(struct work_able_key) == 16, "work_able_key");
 _Static_assert(sizeof(struct work_able) == 96, "work_able");
 _Static_assert(sizeof(struct work_object) == 32, "work_object");
+_Static_assert(sizeof(struct work_share) == 56, "work_share");
+_Static_assert(sizeof(struct work_busy) == 32, "work_busy");
+_Static_assert(sizeof(struct work_named_ring) == 72, "work_named_ring");
 #endif
 
 #endif
