@@ -8,7 +8,7 @@ _tally() {
     case ${COMP_WORDS[1]} in
     keys) options="--auditor --collector --expired --help --host --origin " ;;
     verify) options="--devices --fleet-root --help --log-keys --progress --state --threads " ;;
-    report) options="--by --csv --device --devices --fleet-root --focus --from --help --host --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal --work " ;;
+    report) options="--by --csv --device --devices --fleet-root --focus --from --help --host --idle --join-key --json --log-keys --parent --progress --tenant --threads --to --unseal --work " ;;
     findings) options="--csv --devices --fleet-root --help --join-key --json --log-keys --progress --threads --unseal " ;;
     explain) options="--certificate --collector --fleet-root --help --key --log-keys --output --progress --reference --submit --threads --tls-certificate --tls-key --tls-root --why --withdraw " ;;
     hosts) options="--csv --devices --fleet-root --help --json --log-keys --progress --threads " ;;
