@@ -25,7 +25,7 @@ struct Look {
     const std::vector<wire_holding> &holdings;
     const std::map<uint32_t, Device> &devices; // the inventory, by index
     uint64_t boottime_ns;
-    pb::Rung rung = pb::RUNG_SCANNED; // of the recording: what hooks this kernel takes
+    pb::Rung rung; // of the recording: what hooks this kernel takes
 };
 
 // Whose work, on what. Without a device: the source cannot tell the workload's devices apart.

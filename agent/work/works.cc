@@ -60,7 +60,7 @@ void Works::look(const Look &look, bool held) {
     // What the last scan found may have ended after it.
     std::vector<wire_holding> nothing;
     for (const auto &source : sources_)
-        source->look({held ? look.holdings : nothing, look.devices, look.boottime_ns});
+        source->look({held ? look.holdings : nothing, look.devices, look.boottime_ns, look.rung});
 }
 
 std::vector<SourcedWork> Works::take(uint64_t boottime_ns) {

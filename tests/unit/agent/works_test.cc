@@ -161,29 +161,34 @@ TEST_F(Rows, NothingIsBusierThanTheWindowIsLong) {
 // Remembers what it was last shown.
 class Witness : public WorkSource {
 public:
-    explicit Witness(std::vector<size_t> &shown) : shown_(shown) {}
+    explicit Witness(std::vector<std::pair<size_t, pb::Rung>> &shown) : shown_(shown) {}
     const char *name() const override { return "nvml"; }
     pb::Grade grade() const override { return pb::GRADE_SAMPLED; }
     std::string absence() const override { return ""; }
-    void look(const Look &look) override { shown_.push_back(look.holdings.size()); }
+    void look(const Look &look) override {
+        shown_.emplace_back(look.holdings.size(), look.rung);
+    }
     WorkRows take(uint64_t) override { return {}; }
 
 private:
-    std::vector<size_t> &shown_;
+    std::vector<std::pair<size_t, pb::Rung>> &shown_;
 };
 
 TEST(WorkSources, WhenNothingIsHeldTheLastScansHoldingsAreOver) {
-    std::vector<size_t> shown;
+    std::vector<std::pair<size_t, pb::Rung>> shown;
     std::vector<std::unique_ptr<WorkSource>> sources;
     sources.push_back(std::make_unique<Witness>(shown));
     Works works(std::move(sources));
     std::vector<wire_holding> stale{{.workload = 7, .process = 1, .fd = 5, .device = 3, .zero = 0}};
     std::map<uint32_t, Device> devices;
-    works.look({stale, devices, kSecond}, false);
-    works.look({stale, devices, 2 * kSecond}, true);
-    works.look({stale, devices, 3 * kSecond}, false);
-    works.look({stale, devices, 4 * kSecond}, false);
-    EXPECT_EQ(shown, (std::vector<size_t>{1, 0})) << "once more, and no more";
+    works.look({stale, devices, kSecond, pb::RUNG_EXACT}, false);
+    works.look({stale, devices, 2 * kSecond, pb::RUNG_EXACT}, true);
+    works.look({stale, devices, 3 * kSecond, pb::RUNG_EXACT}, false);
+    works.look({stale, devices, 4 * kSecond, pb::RUNG_EXACT}, false);
+    // Once before anything is held, to prepare; when nothing is any more once, and no more.
+    using Shown = std::vector<std::pair<size_t, pb::Rung>>;
+    EXPECT_EQ(shown,
+              (Shown{{0, pb::RUNG_EXACT}, {1, pb::RUNG_EXACT}, {0, pb::RUNG_EXACT}}));
 }
 
 TEST(WorkSources, WhatIsSwitchedOffIsSaidOnce) {

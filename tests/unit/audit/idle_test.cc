@@ -83,7 +83,7 @@ TEST_F(IdleAudit, ByModelHostDayOrNothing) {
                                  "stand-in,20.000,10.000,0.000,5.000,3.000,8.000,0.000,false\n");
     EXPECT_EQ(csv({By::kHost}), "gpu1.example,20.000,6.000,0.000,5.000,3.000,12.000,0.000,false\n"
                                 "gpu2.example,10.000,4.000,0.000,0.000,0.000,6.000,0.000,false\n");
-    EXPECT_EQ(csv({By::kTenant}), "30.000,10.000,5.000,3.000,18.000,0.000,false\n");
+    EXPECT_EQ(csv({By::kTenant}), "30.000,10.000,0.000,5.000,3.000,18.000,0.000,false\n");
     Question question;
     question.host = "gpu2.example";
     EXPECT_EQ(csv({By::kHost}, question),
