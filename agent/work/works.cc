@@ -13,9 +13,11 @@ namespace {
 struct BuiltIn {
     const char *name;
     std::unique_ptr<WorkSource> (*make)();
+    bool by_default = true;
 };
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
+    {"fecs", [] { return fecs_source(); }, /*by_default=*/false},
     {"interrupts", [] { return interrupts_source(); }},
 };
 
@@ -33,6 +35,18 @@ const std::vector<std::string> &work_source_names() {
         std::vector<std::string> names;
         for (const BuiltIn &each : kBuiltIn)
             names.emplace_back(each.name);
+        return names;
+    }();
+    return kNames;
+}
+
+const std::vector<std::string> &default_work_sources() {
+    static const std::vector<std::string> kNames = [] {
+        std::vector<std::string> names;
+        for (const BuiltIn &each : kBuiltIn) {
+            if (each.by_default)
+                names.emplace_back(each.name);
+        }
         return names;
     }();
     return kNames;
