@@ -23,18 +23,21 @@ struct Known {
 };
 constexpr Known kKnown[] = {{{560, 28, 3}, {590, 48, 1}}};
 
-// Not a number: no release.
+// Two numbers or three.
 Result<Release> parse_release(std::string_view text) {
     Release release{};
-    for (uint64_t &part : release) {
+    for (size_t i = 0; i < release.size(); i++) {
         std::string_view digits = take_until(text, '.');
-        digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
-        auto number = digits.empty() ? Result<uint64_t>(0) : parse_decimal(digits);
+        while (digits.size() > 1 && digits[0] == '0')
+            digits.remove_prefix(1);
+        auto number = parse_decimal(digits);
         if (!number)
             return number.error();
-        part = *number;
+        release[i] = *number;
+        if (text.empty() && i > 0)
+            return release;
     }
-    return text.empty() ? Result<Release>(release) : Error{"more than three numbers"};
+    return Error{"not two numbers or three"};
 }
 
 // Status codes: nvstatuscodes.h.
@@ -88,7 +91,7 @@ Result<RmClient> RmClient::open(const std::string &dev, const std::string &versi
     if (ioctl(client.control_.get(), kRmCheckVersion, &check) != 0) {
         if (errno == ENOTTY)
             return Error{path + " is not NVIDIA's driver"};
-        return errno_error("have " + path + " confirm that it is release " + version);
+        return errno_error(path + " does not confirm release " + version);
     }
     if (check.reply != 1)
         return Error{path + " is of another release than " + version};
