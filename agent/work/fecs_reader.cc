@@ -226,9 +226,10 @@ Status FecsReader::open_buffer(Log &log) const {
     log.buffer = *buffer;
     auto map = [&](uint32_t handle, size_t bytes, std::optional<RmMapping> &into) -> Status {
         auto mapping = client_->map(handle, bytes);
-        if (mapping)
-            into.emplace(*std::move(mapping));
-        return mapping ? ok() : Status(mapping.error());
+        if (!mapping)
+            return mapping.error();
+        into.emplace(*std::move(mapping));
+        return ok();
     };
     TALLY_TRY(map(log.header_memory, kHeaderBytes, log.header));
     return map(log.record_memory, kRecordBytes, log.records);
