@@ -25,7 +25,7 @@ struct Config {
     int64_t spool_megabytes = 256;
     RecorderConfig recorder;
     std::vector<std::string> sources = source_names(); // of identities, in the order they are asked
-    std::vector<std::string> work_sources = work_source_names();
+    std::vector<std::string> work_sources = default_work_sources();
     std::vector<std::string>
         tenant_names; // keys of names that are a tenant's, if no rule says more
 

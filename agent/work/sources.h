@@ -12,6 +12,9 @@ namespace tally {
 std::unique_ptr<WorkSource> cuda_uprobe_source(const std::string &proc = "/proc");
 std::unique_ptr<WorkSource> drm_fdinfo_source(const std::string &proc = "/proc");
 std::unique_ptr<WorkSource> drm_sched_source(const std::string &sys = "/sys");
+// Unproven on hardware: only where the configuration names it. `dev` is where the device nodes are.
+std::unique_ptr<WorkSource> fecs_source(const std::string &dev = "/dev",
+                                        const std::string &proc = "/proc");
 std::unique_ptr<WorkSource> interrupts_source(const std::string &sys = "/sys");
 std::unique_ptr<WorkSource> kfd_source(const DeviceRoots &roots = {});
 std::unique_ptr<WorkSource> nvidia_rm_source(const DeviceRoots &roots = {});

@@ -13,11 +13,13 @@ namespace {
 struct BuiltIn {
     const char *name;
     std::unique_ptr<WorkSource> (*make)();
+    bool by_default = true;
 };
 constexpr BuiltIn kBuiltIn[] = {
     {"cuda_uprobe", [] { return cuda_uprobe_source(); }},
     {"drm_fdinfo", [] { return drm_fdinfo_source(); }},
     {"drm_sched", [] { return drm_sched_source(); }},
+    {"fecs", [] { return fecs_source(); }, /*by_default=*/false},
     {"interrupts", [] { return interrupts_source(); }},
     {"kfd", [] { return kfd_source(); }},
     {"nvidia_rm", [] { return nvidia_rm_source(); }},
@@ -38,6 +40,18 @@ const std::vector<std::string> &work_source_names() {
         std::vector<std::string> names;
         for (const BuiltIn &each : kBuiltIn)
             names.emplace_back(each.name);
+        return names;
+    }();
+    return kNames;
+}
+
+const std::vector<std::string> &default_work_sources() {
+    static const std::vector<std::string> kNames = [] {
+        std::vector<std::string> names;
+        for (const BuiltIn &each : kBuiltIn) {
+            if (each.by_default)
+                names.emplace_back(each.name);
+        }
         return names;
     }();
     return kNames;

@@ -14,6 +14,8 @@ namespace tally {
 
 // All that are built in.
 const std::vector<std::string> &work_source_names();
+// Those that run unless the configuration says which.
+const std::vector<std::string> &default_work_sources();
 
 struct SourcedWork {
     const char *source;
