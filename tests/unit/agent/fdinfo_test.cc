@@ -1,6 +1,6 @@
 // What DRM drivers print in fdinfo, as their documentation and captures have it, and what no driver
 // should print.
-#include "agent/work/fdinfo.h"
+#include "agent/work/drm/fdinfo.h"
 
 #include <gtest/gtest.h>
 #include <random>

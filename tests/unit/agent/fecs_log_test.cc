@@ -3,7 +3,7 @@
 // The buffers here are structures as documented, not recorded from hardware: written byte by byte
 // after class/cl90cd.h and class/cl90cdfecs.h of NVIDIA/open-gpu-kernel-modules, by offsets that
 // are not taken from the code under test, and in the way of its eventbufferproducer.c.
-#include "agent/work/fecs_log.h"
+#include "agent/work/nvidia/fecs_log.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // The fecs source from end to end against a scripted resource manager: every call a real one,
 // answered as the headers of NVIDIA's open kernel modules say. Structures as documented, not
 // recorded from hardware: nothing here shows that a GPU's driver does the same.
-#include "agent/work/rm_client.h"
+#include "agent/work/nvidia/rm_client.h"
 #include "agent/work/sources.h"
 #include "agent/work/works.h"
 #include "tests/unit/agent/scratch.h"

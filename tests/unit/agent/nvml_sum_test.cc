@@ -1,5 +1,5 @@
 // From NVML's percentages to time: what was busy since the reading before.
-#include "agent/work/nvml_reader.h"
+#include "agent/work/nvidia/nvml_reader.h"
 
 #include <gtest/gtest.h>
 

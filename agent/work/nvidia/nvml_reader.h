@@ -7,7 +7,7 @@
 // sample is told twice.
 #pragma once
 
-#include "agent/work/nvml_library.h"
+#include "agent/work/nvidia/nvml_library.h"
 
 #include <cstdint>
 #include <map>

@@ -15,7 +15,7 @@
 // files never are a reason to look; in the record they are ours, held by this agent's cgroup.
 #include "agent/clock.h"
 #include "agent/identity/cgroups.h"
-#include "agent/work/nvml_thread.h"
+#include "agent/work/nvidia/nvml_thread.h"
 #include "agent/work/sources.h"
 #include "base/durable.h"
 

@@ -1,6 +1,6 @@
 // drm_fdinfo: busy time and memory of each DRM client, as its driver tells in the fdinfo of the
-// descriptors that the scan found (agent/work/fdinfo.h), read once a second and at a window's end.
-// The reconciliation for every DRM driver that has the keys.
+// descriptors that the scan found (agent/work/drm/fdinfo.h), read once a second and at a window's
+// end. The reconciliation for every DRM driver that has the keys.
 //
 // Proves what the driver counted for that file; the driver alone decides what busy is. Rather too
 // little than too much:
@@ -13,8 +13,8 @@
 // A client is one struct drm_file, however many descriptors lead to it in however many processes:
 // it is counted once, for the workload that was seen with it first and still has it.
 #include "agent/clock.h"
-#include "agent/work/drm.h"
-#include "agent/work/fdinfo.h"
+#include "agent/work/drm/drm.h"
+#include "agent/work/drm/fdinfo.h"
 #include "agent/work/sources.h"
 #include "base/durable.h"
 #include "base/text.h"

@@ -4,7 +4,7 @@
 //   nvmlProcessInfo   Some R535 drivers write 32 bytes an entry into what _v2 and _v3 document as
 //                     24, the last 8 of them confidential-computing memory (go-nvml issue 75,
 //                     nvitop pulls 79 and 226). So the answer's own size decides.
-#include "agent/work/nvml_library.h"
+#include "agent/work/nvidia/nvml_library.h"
 
 #include <algorithm>
 #include <cstddef>

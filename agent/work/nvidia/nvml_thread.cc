@@ -1,4 +1,4 @@
-#include "agent/work/nvml_thread.h"
+#include "agent/work/nvidia/nvml_thread.h"
 
 #include "agent/clock.h"
 

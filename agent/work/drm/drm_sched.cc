@@ -12,7 +12,7 @@
 //   - the hardware, where firmware schedules: see kQueueSchedulers.
 //
 // The scheduler is a module on most kernels and comes with the first driver that uses it.
-#include "agent/work/drm.h"
+#include "agent/work/drm/drm.h"
 #include "agent/work/sources.h"
 
 #include "bpf/work/drm_sched.skel.h"

@@ -8,7 +8,7 @@
 // thread. An open client makes this process a holder of the devices that it opened.
 #pragma once
 
-#include "agent/work/rm_layout.h"
+#include "agent/work/nvidia/rm_layout.h"
 #include "base/fd.h"
 #include "base/result.h"
 

@@ -17,7 +17,7 @@
 // To read the log is to open the devices. They are only open while somebody else holds one, so our
 // own files never are a reason to look; in the record they are ours, held by this agent's cgroup.
 #include "agent/work/aside.h"
-#include "agent/work/fecs_reader.h"
+#include "agent/work/nvidia/fecs_reader.h"
 #include "agent/work/process_workload.h"
 #include "agent/work/sources.h"
 

@@ -1,4 +1,4 @@
-#include "agent/work/nvml_reader.h"
+#include "agent/work/nvidia/nvml_reader.h"
 
 #include "agent/clock.h"
 

@@ -1,4 +1,4 @@
-#include "agent/work/fecs_log.h"
+#include "agent/work/nvidia/fecs_log.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,4 +1,4 @@
-#include "agent/work/fecs_reader.h"
+#include "agent/work/nvidia/fecs_reader.h"
 
 #include "agent/clock.h"
 

@@ -1,8 +1,8 @@
 // The context-switch logs of the GPUs that are asked for: opened, emptied, closed.
 #pragma once
 
-#include "agent/work/fecs_log.h"
-#include "agent/work/rm_client.h"
+#include "agent/work/nvidia/fecs_log.h"
+#include "agent/work/nvidia/rm_client.h"
 
 #include <map>
 #include <optional>

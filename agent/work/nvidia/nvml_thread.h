@@ -3,7 +3,7 @@
 // comes by for the answer a second later; what hangs, hangs here.
 #pragma once
 
-#include "agent/work/nvml_reader.h"
+#include "agent/work/nvidia/nvml_reader.h"
 
 #include <memory>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "agent/work/rm_client.h"
+#include "agent/work/nvidia/rm_client.h"
 
 #include "base/bytes.h"
 

@@ -1,4 +1,4 @@
-#include "agent/work/fdinfo.h"
+#include "agent/work/drm/fdinfo.h"
 
 #include "base/bytes.h"
 #include "base/text.h"
