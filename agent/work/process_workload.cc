@@ -1,6 +1,6 @@
 #include "agent/work/process_workload.h"
 
-#include "agent/explain.h"
+#include "agent/identity/cgroups.h"
 #include "base/durable.h"
 
 #include <utility>

@@ -14,10 +14,10 @@
 // The library opens the devices itself. It is only open while somebody else holds one, so our own
 // files never are a reason to look; in the record they are ours, held by this agent's cgroup.
 #include "agent/clock.h"
-#include "agent/identity/cgroups.h"
-#include "agent/work/nvidia/nvml_thread.h"
+#include "agent/work/aside.h"
+#include "agent/work/nvidia/nvml_worker.h"
+#include "agent/work/process_workload.h"
 #include "agent/work/sources.h"
-#include "base/durable.h"
 
 #include <algorithm>
 #include <optional>
@@ -27,54 +27,10 @@ namespace tally {
 
 namespace {
 
-// Whose process it is. Those that the scan found hold something; a process that works through
-// another's files has a cgroup all the same; and one that is gone was found by an earlier scan, if
-// by any.
-class Owners {
-public:
-    explicit Owners(std::string proc) : proc_(std::move(proc)) {}
-
-    void scanned(const std::vector<wire_holding> &holdings) {
-        std::map<uint32_t, uint64_t> now;
-        for (const wire_holding &holding : holdings)
-            now[holding.process] = holding.workload;
-        if (now == held_)
-            return;
-        held_before_ = std::exchange(held_, std::move(now));
-    }
-
-    // 0: nobody knows.
-    uint64_t of(uint32_t process) {
-        if (auto found = held_.find(process); found != held_.end())
-            return found->second;
-        if (uint64_t workload = by_cgroup(process); workload != 0)
-            return workload;
-        auto before = held_before_.find(process);
-        return before == held_before_.end() ? 0 : before->second;
-    }
-
-private:
-    uint64_t by_cgroup(uint32_t process) {
-        if (!cgroups_) {
-            if (auto cgroups = Cgroups::open())
-                cgroups_ = std::move(*cgroups);
-        }
-        auto file = read_text(proc_ + "/" + std::to_string(process) + "/cgroup");
-        auto path = file ? unified_cgroup(*file) : Result<std::string>(file.error());
-        auto id = path && cgroups_ ? cgroups_->id(*path) : Result<uint64_t>(Error{});
-        return id ? *id : 0;
-    }
-
-    std::string proc_;
-    std::optional<Cgroups> cgroups_;
-    std::map<uint32_t, uint64_t> held_;        // process -> workload
-    std::map<uint32_t, uint64_t> held_before_; // the last that was otherwise
-};
-
 class Nvml : public WorkSource {
 public:
-    Nvml(std::string library, const std::string &proc)
-        : thread_(std::move(library)), owners_(proc) {}
+    Nvml(const std::string &library, const std::string &proc)
+        : worker_([library] { return std::make_unique<NvmlWorker>(library); }), owners_(proc) {}
 
     const char *name() const override { return "nvml"; }
     pb::Grade grade() const override { return pb::GRADE_SAMPLED; }
@@ -85,13 +41,16 @@ public:
         owners_.scanned(look.holdings);
         NvmlWanted wanted = wanted_by(look);
         if (!wanted.any()) {
-            thread_.let_go();
+            worker_.let_go();
+            problem_.clear();
             return;
         }
         if (taken_ns_ == 0)
             taken_ns_ = look.boottime_ns;
-        thread_.ask(wanted, look.boottime_ns);
-        absence_ = thread_.absence(look.boottime_ns);
+        worker_.ask(wanted, look.boottime_ns);
+        absence_ = worker_.absence("libnvidia-ml", look.boottime_ns);
+        if (absence_.empty())
+            absence_ = problem_;
     }
 
     WorkRows take(uint64_t boottime_ns) override {
@@ -166,7 +125,9 @@ private:
     }
 
     void add_readings(const Look &look) {
-        for (const NvmlReading &reading : thread_.take()) {
+        std::map<std::string, std::string> problems; // by GPU, as last read
+        for (const NvmlReading &reading : worker_.take()) {
+            problems[reading.gpu] = reading.problem;
             std::map<WorkKey, uint64_t> memory; // at once
             for (const NvmlPart &part : reading.parts) {
                 auto device = device_of(look, reading.gpu, part.instance);
@@ -187,6 +148,12 @@ private:
             if (device && reading.rejected > 0)
                 rows_[{0, device, ""}].counts["samples rejected"] += reading.rejected;
         }
+        if (!problems.empty())
+            problem_.clear();
+        for (const auto &[gpu, problem] : problems) {
+            if (problem_.empty())
+                problem_ = problem;
+        }
     }
 
     void add_busy(const NvmlTimes &busy, WorkKey key, uint64_t second) {
@@ -201,9 +168,10 @@ private:
         }
     }
 
-    NvmlThread thread_;
-    Owners owners_;
+    Aside<NvmlWorker> worker_;
+    ProcessWorkloads owners_;
     std::string absence_;
+    std::string problem_;                // of the last readings
     WorkRows rows_;                      // since the last take
     uint64_t taken_ns_ = 0;              // CLOCK_BOOTTIME; 0: never looked
     std::map<WorkKey, uint64_t> active_; // the last second that was counted as active

@@ -1,0 +1,33 @@
+// NVML as a worker on a thread of its own (agent/work/aside.h): a call of it ends only when the
+// driver answers. The library is open from the first question until it is let go of.
+#pragma once
+
+#include "agent/work/nvidia/nvml_reader.h"
+
+#include <optional>
+
+namespace tally {
+
+class NvmlWorker {
+public:
+    using Question = NvmlWanted;
+    using Answer = NvmlReading;
+
+    explicit NvmlWorker(std::string library) : path_(std::move(library)) {}
+
+    // While it rests from a failure, that failure again.
+    Result<std::vector<NvmlReading>> answer(const NvmlWanted &wanted);
+    static std::vector<NvmlReading> farewell() { return {}; }
+
+private:
+    Result<std::vector<NvmlReading>> read(const NvmlWanted &wanted);
+
+    std::string path_;
+    std::optional<NvmlLibrary> library_;
+    NvmlReader reader_;
+    Error failure_;
+    uint64_t pause_ns_ = 0; // after the next failure
+    uint64_t retry_ns_ = 0; // CLOCK_BOOTTIME
+};
+
+} // namespace tally
