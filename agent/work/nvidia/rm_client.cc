@@ -16,7 +16,8 @@ namespace {
 // Releases as numbers, "570.195.03" as {570, 195, 3}.
 using Release = std::array<uint64_t, 3>;
 
-// From the first to the last release whose structures were read and found alike. Before 545 a
+// Between two releases whose nvos.h was read and found alike; of the smaller headers, which change
+// less, not every one was there to be read at either end (rm_layout.h, fecs_log.h). Before 545 a
 // memory's parameters are shorter; what comes after the last one, nobody here has seen.
 struct Known {
     Release first, last;

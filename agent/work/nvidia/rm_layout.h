@@ -1,15 +1,17 @@
 // What a program and NVIDIA's resource manager (RM) hand each other through /dev/nvidiactl, by
 // number and size of each structure. Declared from the headers of NVIDIA/open-gpu-kernel-modules
-// (MIT); read there at the releases named, which agree. RM refuses a size that it does not expect.
+// (MIT), read at the releases named; where there are several, they agree. RM refuses a size that it
+// does not expect.
 //
-//   nvos.h               src/common/sdk/nvidia/inc/                     560.28.03, 590.48.01
-//   nv-ioctl.h           src/nvidia/arch/nvalloc/unix/include/          515.43.04, 570.86.15
-//   nv-ioctl-numbers.h, nv_escape.h                           the same  515.43.04
-//   nv-unix-nvos-params-wrappers.h                            the same  515.43.04
-//   class/cl0080.h, cl90ce.h                                 beside nvos.h  515.43.04
-//   class/clc637.h                                           beside nvos.h, of two releases
-//   ctrl/ctrl0000/ctrl0000gpu.h                              beside nvos.h  575.51.02
-//   ctrl/ctrl2080/ctrl2080tmr.h                              beside nvos.h  515.43.04, 590.48.01
+//   src/common/sdk/nvidia/inc/
+//     nvos.h                                 560.28.03, 590.48.01
+//     class/cl0080.h, cl2080.h, cl90ce.h     515.43.04
+//     class/clc637.h                         two releases, which the copies do not name
+//     ctrl/ctrl0000/ctrl0000gpu.h            575.51.02
+//     ctrl/ctrl2080/ctrl2080tmr.h            515.43.04, 590.48.01
+//   src/nvidia/arch/nvalloc/unix/include/
+//     nv-ioctl.h                             515.43.04, 570.86.15
+//     nv-ioctl-numbers.h, nv_escape.h, nv-unix-nvos-params-wrappers.h    515.43.04
 //
 // Handles are RM's, 32 bits; 0 is none. Pointers travel as 64-bit numbers.
 #pragma once
