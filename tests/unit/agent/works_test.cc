@@ -165,9 +165,7 @@ public:
     const char *name() const override { return "nvml"; }
     pb::Grade grade() const override { return pb::GRADE_SAMPLED; }
     std::string absence() const override { return ""; }
-    void look(const Look &look) override {
-        shown_.emplace_back(look.holdings.size(), look.rung);
-    }
+    void look(const Look &look) override { shown_.emplace_back(look.holdings.size(), look.rung); }
     WorkRows take(uint64_t) override { return {}; }
 
 private:
@@ -187,8 +185,7 @@ TEST(WorkSources, WhenNothingIsHeldTheLastScansHoldingsAreOver) {
     works.look({stale, devices, 4 * kSecond, pb::RUNG_EXACT}, false);
     // Once before anything is held, to prepare; when nothing is any more once, and no more.
     using Shown = std::vector<std::pair<size_t, pb::Rung>>;
-    EXPECT_EQ(shown,
-              (Shown{{0, pb::RUNG_EXACT}, {1, pb::RUNG_EXACT}, {0, pb::RUNG_EXACT}}));
+    EXPECT_EQ(shown, (Shown{{0, pb::RUNG_EXACT}, {1, pb::RUNG_EXACT}, {0, pb::RUNG_EXACT}}));
 }
 
 TEST(WorkSources, WhatIsSwitchedOffIsSaidOnce) {
