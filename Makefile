@@ -242,7 +242,7 @@ $(BENCH_TOOLS): $(B)/tests/%: $(B)/obj/tests/bench/%.o
 $(B)/tests/fake-gpu: $(call objects,tests/bench/fake_gpu.cc tests/system/fake_driver.cc tests/system/lab.cc) $(BASE)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
-bench-record: $(PROGRAMS) $(BENCH_TOOLS) $(B)/tests/fake-gpu $(STAND_IN) ## What being watched costs, here and in instructions under other kernels; needs root
+bench-record: $(PROGRAMS) $(BENCH_TOOLS) $(B)/tests/fake-gpu $(STAND_IN) $(B)/tests/unit-agent $(VM_TESTS) ## What being watched costs, here and in instructions under other kernels; needs root
 	config/install-packages config/packages-vm.txt
 	BUILD=$(B) tests/bench/record
 

@@ -121,7 +121,8 @@ public:
             return 1;
         }
         compare(*attested);
-        std::printf("%s\n%s\n", table_.str().c_str(), overhead.c_str());
+        std::printf("%s\n%s\n\n%s\n", table_.str().c_str(), overhead.c_str(),
+                    lab_.tally({"report", lab_.log(), "--work"}).output.c_str());
         for (const auto &[name, reason] : attested->windows.front().sources)
             std::printf("source %s: %s\n", name.c_str(),
                         reason.empty() ? "at work" : reason.c_str());
