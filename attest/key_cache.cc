@@ -5,10 +5,9 @@
 namespace tally {
 
 Result<KeyCache::Known> KeyCache::get(ByteView spki) {
-    Bytes name = to_bytes(spki);
     {
         std::lock_guard lock(mutex_);
-        if (auto found = kept_.find(name); found != kept_.end()) {
+        if (auto found = kept_.find(text(spki)); found != kept_.end()) {
             order_.splice(order_.begin(), order_, found->second);
             return found->second->known;
         }
@@ -19,12 +18,12 @@ Result<KeyCache::Known> KeyCache::get(ByteView spki) {
         return key.error();
     Known known{*key, key_id(*key)};
     std::lock_guard lock(mutex_);
-    if (kept_.contains(name))
+    if (kept_.contains(text(spki)))
         return known;
-    order_.push_front({name, known});
-    kept_.emplace(std::move(name), order_.begin());
+    order_.push_front({to_bytes(spki), known});
+    kept_.emplace(text(order_.front().spki), order_.begin());
     if (order_.size() > most_) {
-        kept_.erase(order_.back().spki);
+        kept_.erase(text(order_.back().spki));
         order_.pop_back();
     }
     return known;

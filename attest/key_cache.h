@@ -7,8 +7,9 @@
 #include "attest/crypto.h"
 
 #include <list>
-#include <map>
 #include <mutex>
+#include <string_view>
+#include <unordered_map>
 
 namespace tally {
 
@@ -34,7 +35,7 @@ private:
     const size_t most_;
     mutable std::mutex mutex_;
     Order order_;
-    std::map<Bytes, Order::iterator> kept_;
+    std::unordered_map<std::string_view, Order::iterator> kept_; // by the spki in order_
 };
 
 } // namespace tally

@@ -2,15 +2,9 @@
 
 #include "collector/named.h"
 
-#include <sys/resource.h>
-
 namespace tally {
 
 namespace {
-
-// Where there is too much to do, verify first: a batch that waits grows, and its fsyncs are paid
-// once for all that is in it.
-constexpr int kNice = 10;
 
 // std::visit with one lambda per alternative.
 template <typename... Cases> struct Match : Cases... { using Cases::operator()...; };
@@ -86,7 +80,6 @@ bool Sequencer::take(Batch &batch) {
 }
 
 void Sequencer::run() {
-    setpriority(PRIO_PROCESS, 0, kNice); // of this thread
     for (Batch batch; take(batch); batch.clear()) {
         uint64_t first = log_.size();
         Status status = write(batch);

@@ -154,17 +154,18 @@ void Stream::on_attestation(std::string bytes) {
 }
 
 bool Stream::take_turn() {
-    std::optional<std::string> bytes;
-    {
-        std::lock_guard lock(mutex_);
-        if (!inbox_.empty()) { // else the stream broke since
+    for (size_t i = 0; i < kTurn; ++i) {
+        std::string bytes;
+        {
+            std::lock_guard lock(mutex_);
+            if (inbox_.empty()) // all is done, or the stream broke since
+                break;
             bytes = std::move(inbox_.front());
             inbox_.pop_front();
-            in_flight_.push_back(bytes->size());
+            in_flight_.push_back(bytes.size());
         }
+        verify(bytes);
     }
-    if (bytes)
-        verify(*bytes);
     std::lock_guard lock(mutex_);
     working_ = !inbox_.empty();
     advance_io();

@@ -1,7 +1,7 @@
 // One host's stream of attestations (attest/ledger.proto says who speaks when).
 //
 //   gRPC's threads   read into the inbox, write what is in the outbox
-//   Turns            verifies the inbox, one attestation a turn, and hands it to the sequencer
+//   Turns            verifies the inbox, a few attestations a turn, and hands them to the sequencer
 //   sequencer        logs it; its verdict goes to the outbox
 //
 //   greeting   waits for Hello
@@ -52,7 +52,7 @@ public:
     // Answers what was read, then ends the stream; the host may connect again.
     void stop(const std::string &reason);
 
-    bool take_turn() override; // verifies one attestation
+    bool take_turn() override; // verifies a few attestations
 
     void OnReadDone(bool good) override;
     void OnWriteDone(bool good) override;
@@ -61,6 +61,8 @@ public:
 
 private:
     enum class Phase { kGreeting, kResuming, kOpen, kEnding };
+    // Attestations verified in one turn: what is this host's is then at hand for all of them.
+    static constexpr size_t kTurn = 8;
     static constexpr size_t kWindow = 512;
     static constexpr size_t kPage = 256;        // receipts looked up at once when a host resumes
     static constexpr size_t kReply = 32U << 10; // no more receipts in a message that has so much

@@ -10,7 +10,7 @@ namespace tally {
 
 namespace {
 
-constexpr int kWatchNice = 19; // below the sequencer
+constexpr int kWatchNice = 19;
 
 } // namespace
 
