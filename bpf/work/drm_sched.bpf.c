@@ -10,8 +10,8 @@
  *
  * Under either name the first two tell (struct drm_sched_job *, struct drm_sched_entity *), the
  * last (struct drm_sched_fence *): gpu_scheduler_trace.h of 5.9 to 6.18; TP_PROTO did not change
- * with the names (commits c2c64ed09c19 and around, "drm/sched: Cleanup gpu_scheduler trace
- * events"). The agent attaches these programs to the names that there are. A job is known by its
+ * with the names (lore.kernel.org/all/20250526125505.2360-1-pierre-eric.pelloux-prayer@amd.com/).
+ * The agent attaches these programs to the names that there are. A job is known by its
  * drm_sched_fence, which it has from drm_sched_job_arm() on, before it is queued, to its end.
  *
  * A job that is killed before it runs ends without an event, so jobs are in an LRU map.
@@ -24,7 +24,7 @@
 /* include/drm/gpu_scheduler.h. The types are a module's on most kernels. */
 struct drm_gpu_scheduler___tally {
     const char *name;
-    struct device *dev; /* from 5.18 on (commit 8ab62eda177b) */
+    struct device *dev; /* from 5.18 on */
 } __attribute__((preserve_access_index));
 
 struct dma_fence___tally {
