@@ -72,8 +72,8 @@ const EVP_MD *sha256_method() {
     return method;
 }
 
-// Ready to verify digests, for to look the algorithm up anew in OpenSSL's providers costs much more.
-// Null for Ed25519, which takes messages.
+// Ready to verify digests, for to look the algorithm up anew in OpenSSL's providers costs much
+// more. Null for Ed25519, which takes messages.
 KeyContext verifier_of(EVP_PKEY *key, KeyType type) {
     if (type != KeyType::kEcdsaP256)
         return nullptr;

@@ -32,6 +32,29 @@ TEST(KeyCaches, KeepTheKeysLastAskedForAndNoMore) {
     EXPECT_EQ(cache.size(), 2U);
 }
 
+TEST(KeyCaches, GiveAKeyThatManyThreadsVerifyWithAtOnce) {
+    TestKeys keys({"a.example"});
+    auto signing = keys.signing_key("a.example");
+    KeyCache cache(1);
+    auto known = cache.get(signing.verifying_key().spki());
+    ASSERT_TRUE(known);
+    Bytes message = to_bytes(view("message")), other = to_bytes(view("another"));
+    auto signature = signing.sign(message);
+    ASSERT_TRUE(signature);
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            for (int k = 0; k < 500; ++k) {
+                wrong += known->key.verify(message, *signature) ? 0 : 1;
+                wrong += known->key.verify(other, *signature) ? 1 : 0;
+            }
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    EXPECT_EQ(wrong, 0);
+}
+
 TEST(KeyCaches, ServeManyThreads) {
     TestKeys keys({"a.example", "b.example", "c.example"});
     std::vector<Bytes> spkis;
