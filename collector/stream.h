@@ -62,7 +62,7 @@ public:
 private:
     enum class Phase { kGreeting, kResuming, kOpen, kEnding };
     // Attestations verified in one turn: what is this host's is then at hand for all of them.
-    static constexpr size_t kTurn = 8;
+    static constexpr size_t kTurn = 16;
     static constexpr size_t kWindow = 512;
     static constexpr size_t kPage = 256;        // receipts looked up at once when a host resumes
     static constexpr size_t kReply = 32U << 10; // no more receipts in a message that has so much
