@@ -1,5 +1,6 @@
 #include "agent/record/kernel_side.h"
 
+#include "agent/record/map_keys.h"
 #include "attest/crypto.h"
 #include "base/bytes.h"
 
@@ -63,10 +64,8 @@ bool is_needed(pb::Rung rung, const std::string &program) {
 }
 
 void copy_entries(int from, int to) {
-    uint32_t key = 0;
     uint32_t value = 0;
-    for (int more = bpf_map_get_next_key(from, nullptr, &key); more == 0;
-         more = bpf_map_get_next_key(from, &key, &key)) {
+    for (uint32_t key : map_keys<uint32_t>(from)) {
         if (bpf_map_lookup_elem(from, &key, &value) == 0)
             bpf_map_update_elem(to, &key, &value, BPF_ANY);
     }

@@ -1,5 +1,7 @@
 #include "agent/record/recorder.h"
 
+#include "agent/record/map_keys.h"
+
 #include <algorithm>
 #include <array>
 #include <bpf/bpf.h>
@@ -95,9 +97,7 @@ Result<std::optional<Recorder::HandOver>> Recorder::hand_over(const Snapshot &at
 Result<size_t> Recorder::watch(const std::map<uint32_t, uint32_t> &numbers) {
     int map = kernel_.map("devices");
     std::vector<uint32_t> gone;
-    uint32_t number = 0;
-    for (int more = bpf_map_get_next_key(map, nullptr, &number); more == 0;
-         more = bpf_map_get_next_key(map, &number, &number)) {
+    for (uint32_t number : map_keys<uint32_t>(map)) {
         if (!numbers.contains(number))
             gone.push_back(number);
     }

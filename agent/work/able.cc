@@ -1,6 +1,7 @@
 #include "agent/work/able.h"
 
 #include "agent/clock.h"
+#include "agent/record/map_keys.h"
 
 #include <algorithm>
 #include <bpf/bpf.h>
@@ -12,14 +13,8 @@ namespace tally {
 namespace {
 
 template <typename Key, typename Value> std::vector<std::pair<Key, Value>> entries_of(int map) {
-    std::vector<Key> keys;
-    Key key = {};
-    for (int more = bpf_map_get_next_key(map, nullptr, &key); more == 0;
-         more = bpf_map_get_next_key(map, &key, &key))
-        keys.push_back(key);
     std::vector<std::pair<Key, Value>> entries;
-    entries.reserve(keys.size());
-    for (const Key &each : keys) {
+    for (const Key &each : map_keys<Key>(map)) {
         Value value = {};
         if (bpf_map_lookup_elem(map, &each, &value) == 0)
             entries.emplace_back(each, value);

@@ -6,6 +6,7 @@
 #include "agent/clock.h"
 #include "base/result.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -23,7 +24,7 @@ namespace tally {
 
 // A Worker has
 //   using Question, using Answer;
-//   Result<std::vector<Answer>> answer(const Question &);
+//   Result<std::vector<Answer>> answer(const Question &);   // after an error it rests
 //   std::vector<Answer> farewell();   // before it goes
 // and lives on the thread alone, from the first question until it is let go of.
 template <typename Worker> class Aside {
@@ -97,6 +98,8 @@ public:
 
 private:
     static constexpr uint64_t kPatience = 5 * kSecond;
+    static constexpr uint64_t kShortestPause = kSecond; // after a failure, doubling
+    static constexpr uint64_t kLongestPause = 60 * kSecond;
     static constexpr size_t kMostAnswers = 4096; // that nobody came for
     static constexpr std::chrono::seconds kFarewell{1};
 
@@ -128,8 +131,18 @@ private:
         }
         void work() {
             std::unique_ptr<Worker> worker = make();
+            uint64_t pause_ns = 0;
+            uint64_t retry_ns = 0; // CLOCK_BOOTTIME
             while (auto next = next_question()) {
+                uint64_t at = read_clock(CLOCK_BOOTTIME);
+                if (at < retry_ns) { // the failure stands
+                    std::lock_guard held(lock);
+                    asked_ns = 0;
+                    continue;
+                }
                 auto answer = worker->answer(*next);
+                pause_ns = answer ? 0 : std::clamp(2 * pause_ns, kShortestPause, kLongestPause);
+                retry_ns = at + pause_ns;
                 std::lock_guard held(lock);
                 asked_ns = 0;
                 failure = answer ? "" : answer.error().message;

@@ -12,6 +12,7 @@
 //   - the hardware, where firmware schedules: see kQueueSchedulers.
 //
 // The scheduler is a module on most kernels and comes with the first driver that uses it.
+#include "agent/record/map_keys.h"
 #include "agent/work/drm/drm.h"
 #include "agent/work/sources.h"
 
@@ -63,15 +64,6 @@ std::vector<std::string> kernel_names(const Device &device) {
     return {device.id.substr(device.id.find(':') + 1)};
 }
 
-template <typename Key> std::vector<Key> keys_of(int map) {
-    std::vector<Key> keys;
-    Key key = {};
-    for (int more = bpf_map_get_next_key(map, nullptr, &key); more == 0;
-         more = bpf_map_get_next_key(map, &key, &key))
-        keys.push_back(key);
-    return keys;
-}
-
 class DrmSched : public WorkSource {
 public:
     explicit DrmSched(std::string sys) : sys_(std::move(sys)) {}
@@ -110,7 +102,7 @@ public:
 
         std::map<std::pair<std::string, std::string>, uint32_t> capacities = count_rings();
         int map = bpf_map__fd(skeleton_->maps.shares);
-        std::vector<work_share> shares = keys_of<work_share>(map);
+        std::vector<work_share> shares = map_keys<work_share>(map);
         std::map<Share, work_busy> taken;
         for (const work_share &share : shares) {
             Share key{share.workload, to_string(share.on.device), to_string(share.on.engine)};
@@ -195,7 +187,7 @@ private:
     std::map<std::pair<std::string, std::string>, uint32_t> count_rings() const {
         std::map<std::pair<std::string, std::string>, uint32_t> counts;
         int map = bpf_map__fd(skeleton_->maps.rings);
-        for (uint64_t key : keys_of<uint64_t>(map)) {
+        for (uint64_t key : map_keys<uint64_t>(map)) {
             work_named_ring ring = {};
             if (bpf_map_lookup_elem(map, &key, &ring) == 0)
                 counts[{to_string(ring.name.device), to_string(ring.name.engine)}]++;

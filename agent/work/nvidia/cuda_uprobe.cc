@@ -7,6 +7,7 @@
 //
 // Function names: cuda.h of the CUDA driver API, whose macros add _v2 and, for per-thread default
 // streams, _ptsz. A launch through libcudart ends in these.
+#include "agent/record/map_keys.h"
 #include "agent/work/sources.h"
 #include "base/bytes.h"
 #include "base/durable.h"
@@ -129,13 +130,8 @@ public:
         if (!skeleton_)
             return rows;
         int map = bpf_map__fd(skeleton_->maps.cuda);
-        std::vector<uint64_t> workloads;
-        uint64_t key = 0;
-        for (int more = bpf_map_get_next_key(map, nullptr, &key); more == 0;
-             more = bpf_map_get_next_key(map, &key, &key))
-            workloads.push_back(key);
         std::map<uint64_t, work_cuda> taken;
-        for (uint64_t workload : workloads) {
+        for (uint64_t workload : map_keys<uint64_t>(map)) {
             work_cuda now = {};
             if (bpf_map_lookup_elem(map, &workload, &now) == 0)
                 add(rows, map, workload, now, taken);

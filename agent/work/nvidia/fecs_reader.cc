@@ -9,8 +9,7 @@ namespace tally {
 
 namespace {
 
-constexpr uint64_t kShortestPause = kSecond; // between attempts
-constexpr uint64_t kLongestPause = 60 * kSecond;
+constexpr uint64_t kPause = 60 * kSecond; // before a GPU that failed is tried again
 // Records between two readings, a second apart: 1 MiB, which the driver wants in one piece.
 constexpr uint32_t kRecords = 32768;
 constexpr size_t kHeaderBytes = 4096;
@@ -81,16 +80,8 @@ Result<std::vector<FecsReading>> FecsReader::answer(const FecsWanted &wanted) {
     std::vector<FecsReading> readings = keep_only(reloaded ? FecsWanted{} : wanted);
     if (reloaded)
         client_.reset();
-    if (!client_) {
-        if (at < retry_ns_)
-            return Error{failure_};
-        if (auto opened = open_client(wanted.release); !opened) {
-            pause_ns_ = std::clamp(pause_ns_ * 2, kShortestPause, kLongestPause);
-            retry_ns_ = at + pause_ns_;
-            failure_ = opened.error().message;
-            return opened.error();
-        }
-    }
+    if (!client_)
+        TALLY_TRY(open_client(wanted.release));
     for (const auto &[gpu, divided] : wanted.gpus) {
         FecsReading &reading = readings.emplace_back();
         reading.gpu = gpu;
@@ -107,7 +98,7 @@ Result<std::vector<FecsReading>> FecsReader::answer(const FecsWanted &wanted) {
         if (done)
             continue;
         reading.problem = gpu + ": " + done.error().message;
-        refused_[gpu] = {divided, reading.problem, at + kLongestPause};
+        refused_[gpu] = {divided, reading.problem, at + kPause};
         if (auto log = logs_.extract(gpu))
             close(log.mapped());
     }
@@ -126,7 +117,6 @@ Status FecsReader::open_client(const std::string &release) {
         return client.error();
     client_.emplace(*std::move(client));
     release_ = release;
-    pause_ns_ = 0;
     return ok();
 }
 

@@ -68,9 +68,6 @@ private:
     std::optional<RmClient> client_;
     std::map<std::string, Log> logs_; // by PCI address
     std::map<std::string, Refused> refused_;
-    uint64_t pause_ns_ = 0; // after a failure; doubling
-    uint64_t retry_ns_ = 0; // CLOCK_BOOTTIME
-    std::string failure_;
 };
 
 } // namespace tally

@@ -15,19 +15,14 @@ public:
 
     explicit NvmlWorker(std::string library) : path_(std::move(library)) {}
 
-    // While it rests from a failure, that failure again.
+    // After an error the library is opened anew: whatever it was, it may be over then.
     Result<std::vector<NvmlReading>> answer(const NvmlWanted &wanted);
     static std::vector<NvmlReading> farewell() { return {}; }
 
 private:
-    Result<std::vector<NvmlReading>> read(const NvmlWanted &wanted);
-
     std::string path_;
     std::optional<NvmlLibrary> library_;
     NvmlReader reader_;
-    Error failure_;
-    uint64_t pause_ns_ = 0; // after the next failure
-    uint64_t retry_ns_ = 0; // CLOCK_BOOTTIME
 };
 
 } // namespace tally
